@@ -1,0 +1,1 @@
+"""Symptom Intake: FHIR R4 questionnaires in, triaged and recorded answers out."""

@@ -1,0 +1,113 @@
+"""Faults of users as data, and the errors of the domain. Nothing here knows HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """FHIR R4 issue-severity."""
+
+    FATAL = "fatal"
+    ERROR = "error"
+    WARNING = "warning"
+    INFORMATION = "information"
+
+
+class IssueType(StrEnum):
+    """The codes of FHIR R4 issue-type that this service uses."""
+
+    INVALID = "invalid"
+    STRUCTURE = "structure"
+    REQUIRED = "required"
+    VALUE = "value"
+    INVARIANT = "invariant"
+    SECURITY = "security"
+    LOGIN = "login"
+    FORBIDDEN = "forbidden"
+    PROCESSING = "processing"
+    NOT_SUPPORTED = "not-supported"
+    DUPLICATE = "duplicate"
+    MULTIPLE_MATCHES = "multiple-matches"
+    NOT_FOUND = "not-found"
+    TOO_LONG = "too-long"
+    CODE_INVALID = "code-invalid"
+    EXTENSION = "extension"
+    TOO_COSTLY = "too-costly"
+    BUSINESS_RULE = "business-rule"
+    CONFLICT = "conflict"
+    TRANSIENT = "transient"
+    EXCEPTION = "exception"
+    TIMEOUT = "timeout"
+    INFORMATIONAL = "informational"
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One finding about an input.
+
+    `text` says what is wrong and how to mend it; `expression` is the FHIRPath-like path of the element
+    (`QuestionnaireResponse.item[2].answer[0]`); `detail` is a code of this service's own CodeSystem of issues.
+    """
+
+    severity: Severity
+    code: IssueType
+    text: str
+    expression: str | None = None
+    detail: str | None = None
+
+    @property
+    def is_error(self) -> bool:
+        """True if the finding refuses the input."""
+        return self.severity in (Severity.FATAL, Severity.ERROR)
+
+
+def error(code: IssueType, text: str, expression: str | None = None, detail: str | None = None) -> Issue:
+    """An issue of severity error."""
+    return Issue(Severity.ERROR, code, text, expression, detail)
+
+
+class DomainError(Exception):
+    """A request that cannot be carried out; `issues` tell the caller why and how to mend it."""
+
+    def __init__(self, issues: Iterable[Issue]) -> None:
+        self.issues = tuple(issues)
+        super().__init__("; ".join(issue.text for issue in self.issues))
+
+
+class Malformed(DomainError):
+    """The input cannot be read at all."""
+
+
+class Invalid(DomainError):
+    """The input can be read, but breaks a rule."""
+
+
+class NotFound(DomainError):
+    """No such thing here."""
+
+
+class NotSupported(DomainError):
+    """A feature that this service does not offer."""
+
+
+class Conflict(DomainError):
+    """The same key already stands for something else."""
+
+
+class PreconditionFailed(DomainError):
+    """The state is not the one the caller expected."""
+
+
+class TooLarge(DomainError):
+    """The input exceeds a limit."""
+
+
+class Unavailable(DomainError):
+    """Not possible now; the same request may succeed after `retry_after_seconds`."""
+
+    def __init__(self, issues: Iterable[Issue], retry_after_seconds: int) -> None:
+        super().__init__(issues)
+        self.retry_after_seconds = retry_after_seconds
