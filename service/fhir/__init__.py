@@ -1,0 +1,1 @@
+"""FHIR R4 JSON: strict reading and writing, models, outcomes, terminology."""

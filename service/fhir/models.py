@@ -1,0 +1,49 @@
+"""The only door to fhir.resources (R4B models, which carry R4's shapes for every resource used here)."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from service.errors import Issue, IssueType, error
+from service.fhir.json import Json, dumps
+
+
+def model_issues(resource: Json, path: str = "") -> list[Issue]:
+    """What the R4B model of `resource` refuses, each pointing below `path`; empty when it accepts the resource."""
+    kind = resource.get("resourceType")
+    if not isinstance(kind, str):
+        return [error(IssueType.STRUCTURE, "A resource needs its resourceType.", path or None, "malformed")]
+    model = _model(kind)
+    if model is None:
+        return [error(IssueType.STRUCTURE, f"'{kind}' is no FHIR R4 resource type.", path or kind, "malformed")]
+    try:
+        model.model_validate_json(dumps(resource))
+    except ValidationError as refusal:
+        return [
+            error(IssueType.STRUCTURE, fault["msg"], _place(path or kind, fault["loc"]), "malformed")
+            for fault in refusal.errors(include_url=False, include_input=False)
+        ]
+    return []
+
+
+@cache
+def _model(kind: str) -> type[BaseModel] | None:
+    if not kind.isalpha():
+        return None
+    try:
+        module = import_module(f"fhir.resources.R4B.{kind.lower()}")
+    except ModuleNotFoundError:
+        return None
+    model: Any = getattr(module, kind, None)
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _place(root: str, location: tuple[int | str, ...]) -> str:
+    place = root
+    for step in location:
+        place += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return place

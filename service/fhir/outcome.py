@@ -1,0 +1,41 @@
+"""Issues as the FHIR resource OperationOutcome, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from service.errors import Issue, IssueType, Severity
+from service.fhir.json import Json
+
+ISSUE_SYSTEM = "https://symptom-intake.example/fhir/CodeSystem/issue"
+
+
+def operation_outcome(issues: Iterable[Issue]) -> Json:
+    """An OperationOutcome of `issues`; where there is none, one informational issue says that all is well."""
+    entries = [_entry(issue) for issue in issues]
+    if not entries:
+        entries = [_entry(Issue(Severity.INFORMATION, IssueType.INFORMATIONAL, "No issue was found."))]
+    return {"resourceType": "OperationOutcome", "issue": entries}
+
+
+def outcome_texts(outcome: Mapping[str, Any]) -> list[str]:
+    """What another server's OperationOutcome says: one line an issue, its severity, text and place."""
+    lines = []
+    for issue in outcome.get("issue", []):
+        text = issue.get("diagnostics") or issue.get("details", {}).get("text") or issue.get("code", "no text")
+        places = ", ".join(issue.get("expression") or issue.get("location") or [])
+        lines.append(f"{issue.get('severity', 'error')}: {text}" + (f" ({places})" if places else ""))
+    return lines
+
+
+def _entry(issue: Issue) -> Json:
+    details: Json = {"text": issue.text}
+    if issue.detail is not None:
+        details = {"coding": [{"system": ISSUE_SYSTEM, "code": issue.detail}], **details}
+    entry: Json = {"severity": issue.severity.value, "code": issue.code.value, "details": details}
+    # Many clients show only `diagnostics`; the text is repeated there on purpose.
+    entry["diagnostics"] = issue.text
+    if issue.expression is not None:
+        entry["expression"] = [issue.expression]
+    return entry
