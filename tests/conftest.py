@@ -14,9 +14,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if "CI" in os.environ and reporter is not None and reporter.stats.get("skipped"):
-        reporter.write_line("")
-        reporter.write_line("CI is set and tests were skipped: that counts as a failure.", red=True)
+    if not os.environ.get("CI") or reporter is None or not reporter.stats.get("skipped"):
+        return
+    reporter.write_line("")
+    reporter.write_line("CI is set and tests were skipped: that counts as a failure.", red=True)
+    if exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
