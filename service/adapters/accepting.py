@@ -1,0 +1,113 @@
+"""The statements of one acceptance: keys, pack, resources with what they are found by, receipt, letter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from service.adapters import schema
+from service.adapters.letters import issue_json, letter_values
+from service.fhir.json import Json
+from service.records.outbox import Letter, State
+from service.records.ports import Acceptance, Key, KeyTaken, Stored
+from service.records.searchable import search_values
+
+
+def write_acceptance(connection: Connection, acceptance: Acceptance) -> None:
+    """Write all of `acceptance`. Raises KeyTaken, after which the transaction must be rolled back."""
+    stored = acceptance.stored
+    _take_keys(connection, acceptance.keys, stored)
+    _remember(connection, acceptance)
+    _add_resources(connection, stored, (stored.resource, *acceptance.record))
+    connection.execute(
+        insert(schema.receipt).values(
+            response_id=stored.id,
+            version=stored.version,
+            digest=stored.digest,
+            triage=stored.triage,
+            warnings=[issue_json(issue) for issue in stored.warnings],
+            accepted_at=acceptance.accepted_at,
+        )
+    )
+    if acceptance.target is not None:
+        letter = _first_letter(acceptance, acceptance.target)
+        connection.execute(insert(schema.letter).values(letter_values(letter)))
+
+
+def _take_keys(connection: Connection, keys: Sequence[Key], stored: Stored) -> None:
+    rows = [
+        {
+            "kind": key.kind.value,
+            "client": key.client,
+            "subject": key.subject,
+            "system": key.system,
+            "value": key.value,
+            "response_id": stored.id,
+            "version": stored.version,
+        }
+        for key in keys
+    ]
+    if not rows:
+        return
+    try:
+        connection.execute(insert(schema.response_key), rows)
+    except IntegrityError as fault:
+        raise KeyTaken from fault
+
+
+def _remember(connection: Connection, acceptance: Acceptance) -> None:
+    accepting = acceptance.pack
+    columns = schema.pack.c
+    known = select(columns.url).where(columns.url == accepting.url, columns.version == accepting.version)
+    if connection.execute(known).first() is None:
+        connection.execute(
+            insert(schema.pack).values(
+                url=accepting.url,
+                version=accepting.version,
+                name=accepting.name,
+                artifacts=list(accepting.artifacts),
+                first_accepted_at=acceptance.accepted_at,
+            )
+        )
+
+
+def _add_resources(connection: Connection, stored: Stored, resources: Sequence[Json]) -> None:
+    found_by = [search_values(one) for one in resources]
+    rows = [
+        {
+            "type": one["resourceType"],
+            "id": one["id"],
+            "version": stored.version,
+            "current": True,
+            "response_id": stored.id,
+            "response_version": stored.version,
+            "patient": values.patient,
+            "body": one,
+        }
+        for one, values in zip(resources, found_by, strict=True)
+    ]
+    adding = insert(schema.resource).returning(schema.resource.c.seq, sort_by_parameter_order=True)
+    numbers = connection.execute(adding, rows).scalars().all()
+    numbered = list(zip(numbers, found_by, strict=True))
+    terms = [
+        {"parameter": one.parameter, "value": one.value, "system": one.system, "seq": seq}
+        for seq, values in numbered
+        for one in values.terms
+    ]
+    spans = [
+        {"parameter": one.parameter, "low": one.low, "high": one.high, "seq": seq}
+        for seq, values in numbered
+        for one in values.spans
+    ]
+    if terms:
+        connection.execute(insert(schema.term), terms)
+    if spans:
+        connection.execute(insert(schema.span), spans)
+
+
+def _first_letter(acceptance: Acceptance, target: str) -> Letter:
+    now = acceptance.accepted_at
+    stored = acceptance.stored
+    return Letter(0, stored.id, stored.version, target, State.PENDING, now, now, now)

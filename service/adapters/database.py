@@ -1,0 +1,294 @@
+"""The Store on a relational database: SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from threading import Lock
+from typing import Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+    true,
+)
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from service.adapters import schema
+from service.adapters.accepting import write_acceptance
+from service.adapters.letters import (
+    due_letters,
+    issue_of,
+    letter_of,
+    put_placement,
+    put_target,
+    replace_letter,
+    target_of,
+)
+from service.adapters.queries import condition
+from service.adapters.sqlite import is_passing, sqlite_engine
+from service.errors import IssueType, Unavailable, error
+from service.fhir.json import Json
+from service.records.outbox import Letter, State, Take, Target
+from service.records.ports import Acceptance, Backlog, Key, Placement, RememberedPack, Stored
+from service.records.search import Page, Query
+
+RETRY_AFTER_SECONDS: Final = 5
+
+
+class NewerSchema(Exception):
+    """The database was made by a newer release than this one, which must not write to it."""
+
+
+def open_database(url: str, *, busy_timeout_seconds: float = 5.0) -> Database:
+    """The database at `url` (`sqlite:///path`), its tables made when there are none.
+
+    A write waits `busy_timeout_seconds` for other writers. Raises ValueError (not such a URL), NewerSchema,
+    Unavailable.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise ValueError(f"'{parsed.drivername}' is no database that is supported: give sqlite:///path/to/file.")
+    database = Database(sqlite_engine(parsed, busy_timeout_seconds), busy_timeout_seconds)
+    database.prepare()
+    return database
+
+
+class Database:
+    """Implements service.records.ports.Store. Safe for threads; several processes may use one file."""
+
+    def __init__(self, engine: Engine, busy_timeout_seconds: float) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(immediate=True)
+        self._busy_timeout_seconds = busy_timeout_seconds
+        # SQLite lets one writer in at a time and others poll for their turn; within a process a lock is quicker.
+        self._write_lock = Lock()
+
+    def prepare(self) -> None:
+        """Make the tables where there are none. Raises NewerSchema, Unavailable."""
+        with self._write() as connection:
+            if not inspect(connection).has_table(schema.schema_version.name):
+                schema.metadata.create_all(connection)
+                connection.execute(insert(schema.schema_version).values(version=schema.SCHEMA_VERSION))
+            version = connection.execute(select(schema.schema_version.c.version)).scalar_one()
+            if version > schema.SCHEMA_VERSION:
+                raise NewerSchema(
+                    f"The database has schema version {version}; this release knows {schema.SCHEMA_VERSION}. "
+                    "Run the release that made it, or a later one."
+                )
+
+    def accept(self, acceptance: Acceptance) -> None:
+        """Write all of `acceptance`, or nothing. Raises KeyTaken, Unavailable."""
+        with self._write() as connection:
+            write_acceptance(connection, acceptance)
+
+    def find(self, keys: Sequence[Key]) -> Stored | None:
+        """The response first accepted under one of `keys`, as it was acknowledged then."""
+        table = schema.response_key
+        with self._read() as connection:
+            for key in keys:
+                row = connection.execute(select(table.c.response_id, table.c.version).where(_is_key(key))).one_or_none()
+                if row is not None:
+                    return _stored(connection, row.response_id, row.version)
+        return None
+
+    def read(self, resource_type: str, id: str, version: int | None = None) -> Json | None:  # noqa: A002
+        """A resource, its newest version unless told otherwise."""
+        table = schema.resource
+        wanted = table.c.current == true() if version is None else table.c.version == version
+        statement = select(table.c.body).where(table.c.type == resource_type, table.c.id == id, wanted)
+        with self._read() as connection:
+            body: Json | None = connection.execute(statement).scalar_one_or_none()
+            return body
+
+    def history(self, resource_type: str, id: str) -> tuple[Json, ...]:  # noqa: A002
+        """All versions of a resource, newest first."""
+        table = schema.resource
+        statement = select(table.c.body).where(table.c.type == resource_type, table.c.id == id)
+        with self._read() as connection:
+            return tuple(connection.execute(statement.order_by(table.c.version.desc())).scalars())
+
+    def search(self, query: Query) -> Page:
+        """What matches `query` among the newest versions, in the order of acceptance or its reverse."""
+        table = schema.resource
+        matching = condition(query)
+        order = table.c.seq.desc() if query.newest_first else table.c.seq
+        page = select(table.c.body).where(matching).order_by(order).limit(query.count).offset(query.offset)
+        with self._read() as connection:
+            total = connection.execute(select(func.count()).select_from(table).where(matching)).scalar_one()
+            matches = tuple(connection.execute(page).scalars())
+            included = _provenance_of(connection, matches) if query.include_provenance else ()
+        return Page(total, matches, included)
+
+    def record(self, response_id: str, version: int) -> tuple[Json, ...]:
+        """The response and all resources written with that version of it, in the order they were accepted in."""
+        table = schema.resource
+        written = and_(table.c.response_id == response_id, table.c.response_version == version)
+        with self._read() as connection:
+            return tuple(connection.execute(select(table.c.body).where(written).order_by(table.c.seq)).scalars())
+
+    def lease(self, target: str, now: datetime, take: Take) -> Letter | None:
+        """Apply `take` to the letter that is longest due, and give the result; None when none is due."""
+        due = due_letters(target, now)
+        with self._read() as connection:
+            # An idle worker only looks, and never keeps writers waiting.
+            if connection.execute(due).first() is None:
+                return None
+        with self._write() as connection:
+            row = connection.execute(due).first()
+            if row is None:
+                return None
+            before = letter_of(row)
+            after = take(before)
+            replace_letter(connection, before, after)
+            return after
+
+    def change(
+        self, before: Letter, after: Letter, *, placements: Sequence[Placement] = (), target: Target | None = None
+    ) -> bool:
+        """Replace `before` by `after` and write the rest with it; False, and nothing, if `before` stands no more."""
+        with self._write() as connection:
+            if not replace_letter(connection, before, after):
+                return False
+            for placement in placements:
+                put_placement(connection, after, placement)
+            if target is not None:
+                put_target(connection, target)
+        return True
+
+    def letter(self, id: int) -> Letter | None:  # noqa: A002
+        """One letter."""
+        with self._read() as connection:
+            row = connection.execute(select(schema.letter).where(schema.letter.c.id == id)).one_or_none()
+        return None if row is None else letter_of(row)
+
+    def letters(self, state: State | None = None, limit: int = 100) -> tuple[Letter, ...]:
+        """Letters in `state` (all when None), oldest first."""
+        statement = select(schema.letter).order_by(schema.letter.c.id).limit(limit)
+        if state is not None:
+            statement = statement.where(schema.letter.c.state == state.value)
+        with self._read() as connection:
+            return tuple(letter_of(row) for row in connection.execute(statement))
+
+    def backlog(self) -> tuple[Backlog, ...]:
+        """Counts and ages of all letters, by target and state."""
+        columns = schema.letter.c
+        statement = select(columns.target, columns.state, func.count(), func.min(columns.created_at))
+        grouped = statement.group_by(columns.target, columns.state).order_by(columns.target, columns.state)
+        with self._read() as connection:
+            return tuple(
+                Backlog(name, State(state), count, oldest) for name, state, count, oldest in connection.execute(grouped)
+            )
+
+    def target(self, name: str) -> Target:
+        """How a target stands; one never held is open."""
+        with self._read() as connection:
+            row = connection.execute(select(schema.target).where(schema.target.c.name == name)).one_or_none()
+        return Target(name) if row is None else target_of(row)
+
+    def targets(self) -> tuple[Target, ...]:
+        """Every target that is held, or was and was not yet resumed."""
+        with self._read() as connection:
+            rows = connection.execute(select(schema.target).order_by(schema.target.c.name))
+            return tuple(target_of(row) for row in rows)
+
+    def set_target(self, target: Target) -> None:
+        """Write how a target stands."""
+        with self._write() as connection:
+            put_target(connection, target)
+
+    def placements(self, target: str, response_id: str) -> tuple[Placement, ...]:
+        """Where the resources of a response stand on `target`."""
+        table = schema.placement
+        columns = select(table.c.resource_type, table.c.id, table.c.location, table.c.etag)
+        statement = columns.where(table.c.response_id == response_id, table.c.target == target)
+        with self._read() as connection:
+            return tuple(Placement(*row) for row in connection.execute(statement.order_by(table.c.id)))
+
+    def remembered_packs(self) -> tuple[RememberedPack, ...]:
+        """Every pack version that ever accepted a response, the first to do so first."""
+        columns = schema.pack.c
+        statement = select(columns.name, columns.url, columns.version, columns.artifacts)
+        with self._read() as connection:
+            rows = connection.execute(statement.order_by(columns.first_accepted_at, columns.url, columns.version))
+            return tuple(RememberedPack(row.name, row.url, row.version, tuple(row.artifacts)) for row in rows)
+
+    def check(self) -> None:
+        """Raise Unavailable unless the database can be read and written now."""
+        with self._write() as connection:
+            connection.execute(select(schema.schema_version.c.version)).scalar_one()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        with _faults_told(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        if not self._write_lock.acquire(timeout=self._busy_timeout_seconds):
+            raise _unavailable("Other writers keep the database busy.")
+        try:
+            with _faults_told(), self._writer.connect() as connection, connection.begin():
+                yield connection
+        finally:
+            self._write_lock.release()
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as fault:
+        if not is_passing(fault):
+            raise
+        raise _unavailable(f"The database cannot be used now: {fault.orig}.") from fault
+    except PoolTimeout as fault:
+        raise _unavailable("All connections to the database are in use.") from fault
+
+
+def _unavailable(text: str) -> Unavailable:
+    return Unavailable([error(IssueType.TRANSIENT, text)], RETRY_AFTER_SECONDS)
+
+
+def _is_key(key: Key) -> ColumnElement[bool]:
+    columns = schema.response_key.c
+    return and_(
+        columns.kind == key.kind.value,
+        columns.client == key.client,
+        columns.subject == key.subject,
+        columns.system == key.system,
+        columns.value == key.value,
+    )
+
+
+def _stored(connection: Connection, response_id: str, version: int) -> Stored:
+    body = schema.resource
+    told = schema.receipt
+    joined = and_(body.c.id == told.c.response_id, body.c.version == told.c.version)
+    row = connection.execute(
+        select(body.c.body, told.c.triage, told.c.warnings, told.c.digest)
+        .join(told, joined)
+        .where(body.c.type == "QuestionnaireResponse", body.c.id == response_id, body.c.version == version)
+    ).one()
+    return Stored(row.body, row.triage, tuple(issue_of(one) for one in row.warnings), row.digest)
+
+
+def _provenance_of(connection: Connection, matches: Sequence[Json]) -> tuple[Json, ...]:
+    references = [f"{one['resourceType']}/{one['id']}" for one in matches]
+    about = select(schema.term.c.seq).where(schema.term.c.parameter == "target", schema.term.c.value.in_(references))
+    table = schema.resource
+    wanted = and_(table.c.type == "Provenance", table.c.current == true(), table.c.seq.in_(about))
+    return tuple(connection.execute(select(table.c.body).where(wanted).order_by(table.c.seq)).scalars())

@@ -1,0 +1,163 @@
+"""The outbox in SQL: which letter is due, how it is replaced, where things were placed; letters as rows and back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, and_, delete, exists, insert, or_, select, update
+
+from service.adapters import schema
+from service.errors import Issue, IssueType, Severity
+from service.fhir.json import Json
+from service.records.outbox import Letter, Problem, Reason, State, Target
+from service.records.ports import Placement
+
+_UNSETTLED: Final = (State.PENDING, State.LEASED, State.DEAD)
+
+
+def due_letters(target: str, now: datetime) -> Select[Any]:
+    """The letters for `target` that may be taken, the one longest due first."""
+    one, earlier = schema.letter, schema.letter.alias()
+    ripe = or_(
+        and_(one.c.state == State.PENDING.value, one.c.due_at <= now),
+        and_(one.c.state == State.LEASED.value, one.c.leased_until <= now),
+    )
+    waits = exists().where(
+        earlier.c.response_id == one.c.response_id,
+        earlier.c.target == one.c.target,
+        earlier.c.id < one.c.id,
+        earlier.c.state.in_([state.value for state in _UNSETTLED]),
+    )
+    held = exists().where(schema.target.c.name == target, schema.target.c.held_until > now)
+    return select(one).where(one.c.target == target, ripe, ~waits, ~held).order_by(one.c.due_at, one.c.id).limit(1)
+
+
+def replace_letter(connection: Connection, before: Letter, after: Letter) -> bool:
+    """Write `after` where `before` still stands; False, and nothing written, where it does not."""
+    columns = schema.letter.c
+    stands = and_(
+        columns.id == before.id,
+        columns.state == before.state.value,
+        columns.leases == before.leases,
+        columns.attempts == before.attempts,
+    )
+    return connection.execute(update(schema.letter).where(stands).values(letter_values(after))).rowcount == 1
+
+
+def put_placement(connection: Connection, letter: Letter, placement: Placement) -> None:
+    """Keep where a resource of the response of `letter` stands on its target."""
+    table = schema.placement
+    same = and_(
+        table.c.target == letter.target,
+        table.c.resource_type == placement.resource_type,
+        table.c.id == placement.id,
+    )
+    connection.execute(delete(table).where(same))
+    connection.execute(
+        insert(table).values(
+            target=letter.target,
+            resource_type=placement.resource_type,
+            id=placement.id,
+            response_id=letter.response_id,
+            location=placement.location,
+            etag=placement.etag,
+        )
+    )
+
+
+def put_target(connection: Connection, target: Target) -> None:
+    """Keep how `target` stands; an open one needs no row."""
+    table = schema.target
+    connection.execute(delete(table).where(table.c.name == target.name))
+    if target == Target(target.name):
+        return
+    connection.execute(
+        insert(table).values(
+            name=target.name,
+            failures=target.failures,
+            held_until=target.held_until,
+            problem=problem_json(target.problem),
+        )
+    )
+
+
+def target_of(row: Row[Any]) -> Target:
+    """The target of a row of `target`."""
+    return Target(row.name, row.failures, row.held_until, problem_of(row.problem))
+
+
+def letter_of(row: Row[Any]) -> Letter:
+    """The letter of a row of `letter`."""
+    return Letter(
+        id=row.id,
+        response_id=row.response_id,
+        version=row.version,
+        target=row.target,
+        state=State(row.state),
+        due_at=row.due_at,
+        created_at=row.created_at,
+        changed_at=row.changed_at,
+        attempts=row.attempts,
+        leases=row.leases,
+        leased_by=row.leased_by,
+        leased_until=row.leased_until,
+        problem=problem_of(row.problem),
+        note=row.note,
+    )
+
+
+def letter_values(letter: Letter) -> dict[str, Any]:
+    """The columns of `letter`, but for its id, which the database gives."""
+    return {
+        "response_id": letter.response_id,
+        "version": letter.version,
+        "target": letter.target,
+        "state": letter.state.value,
+        "due_at": letter.due_at,
+        "created_at": letter.created_at,
+        "changed_at": letter.changed_at,
+        "attempts": letter.attempts,
+        "leases": letter.leases,
+        "leased_by": letter.leased_by,
+        "leased_until": letter.leased_until,
+        "problem": problem_json(letter.problem),
+        "note": letter.note,
+    }
+
+
+def problem_json(problem: Problem | None) -> Json | None:
+    """`problem` as JSON."""
+    if problem is None:
+        return None
+    return {
+        "reason": problem.reason.value,
+        "text": problem.text,
+        "status": problem.status,
+        "outcome": problem.outcome,
+    }
+
+
+def problem_of(value: Json | None) -> Problem | None:
+    """The problem of its JSON."""
+    if value is None:
+        return None
+    return Problem(Reason(value["reason"]), value["text"], value["status"], value["outcome"])
+
+
+def issue_json(issue: Issue) -> Json:
+    """`issue` as JSON."""
+    return {
+        "severity": issue.severity.value,
+        "code": issue.code.value,
+        "text": issue.text,
+        "expression": issue.expression,
+        "detail": issue.detail,
+    }
+
+
+def issue_of(value: Json) -> Issue:
+    """The issue of its JSON."""
+    return Issue(
+        Severity(value["severity"]), IssueType(value["code"]), value["text"], value["expression"], value["detail"]
+    )

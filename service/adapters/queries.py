@@ -1,0 +1,78 @@
+"""A search Query as a condition in SQL."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from sqlalchemy import ColumnElement, and_, or_, select, true
+
+from service.adapters.schema import resource, span, term
+from service.records.search import (
+    Criterion,
+    IdCriterion,
+    PatientCriterion,
+    Prefix,
+    Query,
+    SpanCriterion,
+    SpanTest,
+    TermCriterion,
+    TermTest,
+)
+
+
+def condition(query: Query) -> ColumnElement[bool]:
+    """What a row of `resource` must meet to match `query`."""
+    newest = and_(resource.c.type == query.resource_type, resource.c.current == true())
+    return and_(newest, *(_condition(criterion) for criterion in query.criteria))
+
+
+def _condition(criterion: Criterion) -> ColumnElement[bool]:
+    match criterion:
+        case PatientCriterion(references):
+            return resource.c.patient.in_(references)
+        case IdCriterion(ids):
+            return resource.c.id.in_(ids)
+        case TermCriterion(parameter, tests):
+            met = or_(*(_term(test) for test in tests))
+            return resource.c.seq.in_(select(term.c.seq).where(term.c.parameter == parameter, met))
+        case SpanCriterion(parameter, tests):
+            within = or_(*(_span(test) for test in tests))
+            return resource.c.seq.in_(select(span.c.seq).where(span.c.parameter == parameter, within))
+        case _:
+            assert_never(criterion)
+
+
+def _term(test: TermTest) -> ColumnElement[bool]:
+    parts: list[ColumnElement[bool]] = [true()]
+    if test.value is not None:
+        parts.append(term.c.value == test.value)
+    if test.system is not None:
+        parts.append(term.c.system == test.system)
+    return and_(*parts)
+
+
+def _span(test: SpanTest) -> ColumnElement[bool]:
+    """http://hl7.org/fhir/R4/search.html#prefix, on half-open spans."""
+    low, high = span.c.low, span.c.high
+    within = and_(low >= test.low, high <= test.high)
+    match test.prefix:
+        case Prefix.EQ:
+            return within
+        case Prefix.NE:
+            return or_(low < test.low, high > test.high)
+        case Prefix.GT:
+            return high > test.high
+        case Prefix.LT:
+            return low < test.low
+        case Prefix.GE:
+            return or_(high > test.high, within)
+        case Prefix.LE:
+            return or_(low < test.low, within)
+        case Prefix.SA:
+            return low >= test.high
+        case Prefix.EB:
+            return high <= test.low
+        case Prefix.AP:
+            return and_(low < test.high, high > test.low)
+        case _:
+            assert_never(test.prefix)

@@ -1,0 +1,170 @@
+"""The tables of the database. Nothing here is SQLite's own, but for `sqlite_with_rowid`, which others ignore."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import types as sql_types
+
+from service.fhir.json import dumps, parse
+
+SCHEMA_VERSION: Final = 1
+"""The version these tables are; written into `schema_version` when they are made."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Moment(sql_types.TypeDecorator[datetime]):
+    """An aware datetime, kept as microseconds since 1970 in UTC, so that it sorts and compares on every engine."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Microseconds of `value`."""
+        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """The datetime (UTC) of so many microseconds."""
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class FhirJson(sql_types.TypeDecorator[Any]):
+    """A JSON value kept as text, digit by digit: a database's own JSON type would turn decimals into floats."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """`value` as compact text."""
+        return None if value is None else dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """The JSON value with exact decimals."""
+        return None if value is None else parse(value)
+
+
+# SQLite numbers rows by itself only in a column of exactly the type INTEGER.
+_RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata: Final = MetaData()
+
+schema_version: Final = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+resource: Final = Table(
+    "resource",
+    metadata,
+    Column("seq", _RowNumber, primary_key=True, autoincrement=True),
+    Column("type", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("current", Boolean, nullable=False, comment="whether this is the newest version"),
+    Column("response_id", String, nullable=False, comment="the response whose acceptance wrote it"),
+    Column("response_version", Integer, nullable=False),
+    Column("patient", String),
+    Column("body", FhirJson, nullable=False),
+    Index("resource_version", "type", "id", "version", unique=True),
+    Index("resource_patient", "patient", "type", "seq"),
+    Index("resource_response", "response_id", "response_version"),
+)
+
+term: Final = Table(
+    "term",
+    metadata,
+    Column("parameter", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("system", String, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+span: Final = Table(
+    "span",
+    metadata,
+    Column("parameter", String, primary_key=True),
+    Column("low", BigInteger, primary_key=True, autoincrement=False),
+    Column("high", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+receipt: Final = Table(
+    "receipt",
+    metadata,
+    Column("response_id", String, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String, nullable=False),
+    Column("triage", FhirJson, nullable=False),
+    Column("warnings", FhirJson, nullable=False),
+    Column("accepted_at", Moment, nullable=False),
+)
+
+response_key: Final = Table(
+    "response_key",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("client", String, primary_key=True),
+    Column("subject", String, primary_key=True),
+    Column("system", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("response_id", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+letter: Final = Table(
+    "letter",
+    metadata,
+    Column("id", _RowNumber, primary_key=True, autoincrement=True),
+    Column("response_id", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("target", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("leases", Integer, nullable=False),
+    Column("leased_by", String),
+    Column("leased_until", Moment),
+    Column("problem", FhirJson),
+    Column("note", Text),
+)
+# Only letters on their way are looked for by time; the delivered ones, soon nearly all, stay out of the index.
+_open_letter = letter.c.state.in_(("pending", "leased"))
+Index("letter_due", letter.c.target, letter.c.due_at, sqlite_where=_open_letter, postgresql_where=_open_letter)
+Index("letter_response", letter.c.response_id, letter.c.id)
+Index("letter_state", letter.c.state, letter.c.target, letter.c.created_at)
+
+target: Final = Table(
+    "target",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("held_until", Moment),
+    Column("problem", FhirJson),
+)
+
+placement: Final = Table(
+    "placement",
+    metadata,
+    Column("target", String, primary_key=True),
+    Column("resource_type", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("response_id", String, nullable=False),
+    Column("location", String, nullable=False),
+    Column("etag", String),
+    Index("placement_response", "response_id"),
+)
+
+pack: Final = Table(
+    "pack",
+    metadata,
+    Column("url", String, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("artifacts", FhirJson, nullable=False),
+    Column("first_accepted_at", Moment, nullable=False),
+)

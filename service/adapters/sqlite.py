@@ -1,0 +1,60 @@
+"""Opening an SQLite file so that what it says is committed stays committed, and is nobody else's to read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_POOL_SIZE: Final = 32
+# Primary result codes (https://www.sqlite.org/rescode.html) that tell of the world and not of a mistake of ours:
+# BUSY, LOCKED, READONLY, IOERR, FULL, CANTOPEN.
+_PASSING: Final = frozenset({5, 6, 8, 10, 13, 14})
+
+
+def sqlite_engine(url: URL, busy_timeout_seconds: float) -> Engine:
+    """An engine on the file of `url`, which is made (0600, in a folder 0700) when missing.
+
+    A write begins with BEGIN IMMEDIATE (`immediate=True` among the execution options), so that it never has to give
+    up half-way what it read. Raises ValueError when `url` names no file.
+    """
+    if not url.database or url.database == ":memory:" or url.query:
+        raise ValueError("The database URL must name a file: sqlite:///path/to/file, with nothing after it.")
+    _make_private_file(Path(url.database))
+    engine = create_engine(url, pool_size=_POOL_SIZE, max_overflow=0, pool_timeout=busy_timeout_seconds)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, entry: ConnectionPoolEntry) -> None:
+        # The driver must not begin transactions by itself; `_begin` does.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {round(busy_timeout_seconds * 1000)}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # FULL: the log is synced before a commit returns. NORMAL could lose an acknowledged response with the power.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("immediate", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def is_passing(fault: OperationalError) -> bool:
+    """True for a database that is locked, full, read-only or gone: the same request may succeed later."""
+    code = getattr(fault.orig, "sqlite_errorcode", None)
+    return isinstance(code, int) and code & 0xFF in _PASSING
+
+
+def _make_private_file(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # SQLite gives its -wal and -shm files the mode of the file itself.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    path.chmod(0o600)

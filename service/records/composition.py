@@ -1,0 +1,111 @@
+"""From what was extracted and concluded to what stands in the personal medical record.
+
+Adds what no template can know: identity, `derivedFrom`, evidence, time of acceptance, narrative, Provenance.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from service.fhir.json import Json
+from service.fhir.primitives import instant
+from service.records.identity import identified, resource_id
+from service.records.narrative import with_narrative
+from service.records.references import rewritten
+from service.sdc.explanation import response_performer
+from service.sdc.extraction import Extracted
+
+SOFTWARE_NAME: Final = "Symptom Intake"
+_ACTIVITY_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
+_AGENT_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+
+
+class Activity(StrEnum):
+    """What a version did to the record: codes of v3-DataOperation."""
+
+    CREATE = "CREATE"
+    NULLIFY = "NULLIFY"
+
+
+def compose(response: Json, extracted: Sequence[Extracted], triage: Json, accepted_at: datetime) -> tuple[Json, ...]:
+    """The resources beside `response` in the record: extracted ones, the triage Observation, one Provenance.
+
+    `response` is as stored (with id); every resource gets its id, the same for the same response at every call. They
+    refer to each other by `Type/id`. Extracted Observations stand before Conditions, the Provenance last.
+    """
+    ids = _identities(response, extracted)
+    here = {one.full_url: f"{one.resource['resourceType']}/{id_}" for one, id_ in zip(extracted, ids, strict=True)}
+    made = [
+        identified(rewritten(one.resource, lambda reference: here.get(reference, reference)), id_)
+        for one, id_ in zip(extracted, ids, strict=True)
+    ]
+    triage_id = resource_id(response["id"], "triage")
+    findings = [one for one in made if one["resourceType"] == "Observation"]
+    others = [one for one in made if one["resourceType"] != "Observation"]
+    observations = [_observation(one, response, accepted_at) for one in findings]
+    conclusion = _observation(identified(triage, triage_id), response, accepted_at)
+    conditions = [_with_evidence(one, findings, accepted_at) for one in others]
+    clinical = [*observations, conclusion, *conditions]
+    return (
+        *(with_narrative(one) for one in clinical),
+        provenance(response, clinical, Activity.CREATE, accepted_at),
+    )
+
+
+def provenance(response: Json, targets: Sequence[Json], activity: Activity, accepted_at: datetime) -> Json:
+    """The Provenance of one version of `response` (http://hl7.org/fhir/R4/provenance.html), its id by that version."""
+    version = response["meta"]["versionId"]
+    resource = {
+        "resourceType": "Provenance",
+        "target": [_reference_to(one) for one in targets],
+        "recorded": instant(accepted_at),
+        "activity": {"coding": [{"system": _ACTIVITY_SYSTEM, "code": activity.value}]},
+        "agent": [
+            {"type": _agent_type("informant"), "who": response_performer(response)},
+            {"type": _agent_type("assembler"), "who": {"display": SOFTWARE_NAME}},
+        ],
+        "entity": [{"role": "source", "what": _reference_to(response)}],
+    }
+    return with_narrative(identified(resource, resource_id(response["id"], "provenance", version)))
+
+
+def _identities(response: Json, extracted: Sequence[Extracted]) -> list[str]:
+    """One id each, by place, template and answer; only answers alike in all of them are told apart by their number."""
+    seen: Counter[tuple[str, str, str | None]] = Counter()
+    ids = []
+    for one in extracted:
+        key = (one.item_path, one.template, one.answer_key)
+        repeat = (seen[key],) if seen[key] else ()
+        ids.append(resource_id(response["id"], *key, *repeat))
+        seen[key] += 1
+    return ids
+
+
+def _observation(observation: Json, response: Json, accepted_at: datetime) -> Json:
+    source = _reference_to(response)
+    derived_from = observation.get("derivedFrom", [])
+    if source not in derived_from:
+        derived_from = [*derived_from, source]
+    return {**observation, "issued": instant(accepted_at), "derivedFrom": derived_from}
+
+
+def _with_evidence(resource: Json, findings: Sequence[Json], accepted_at: datetime) -> Json:
+    if resource["resourceType"] != "Condition":
+        return resource
+    resource = {"recordedDate": instant(accepted_at), **resource}
+    if findings:
+        evidence = {"detail": [_reference_to(one) for one in findings]}
+        resource["evidence"] = [*resource.get("evidence", []), evidence]
+    return resource
+
+
+def _reference_to(resource: Json) -> Json:
+    return {"reference": f"{resource['resourceType']}/{resource['id']}"}
+
+
+def _agent_type(code: str) -> Json:
+    return {"coding": [{"system": _AGENT_SYSTEM, "code": code}]}

@@ -1,0 +1,241 @@
+"""What the records need from outside: pages, a store, a FHIR server, a clock and ids; as Protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from service.errors import Issue
+from service.fhir.json import Json
+from service.packs import Pack
+from service.records.outbox import Letter, State, Take, Target
+from service.records.search import Page, Query
+
+Clock = Callable[[], datetime]
+"""The time now, aware, in UTC."""
+
+NewId = Callable[[], str]
+"""A new random UUID as text (36 characters, lower case)."""
+
+Jitter = Callable[[], float]
+"""A random number from 0 to 1."""
+
+
+class Pages(Protocol):
+    """The published pages."""
+
+    def resolve(self, canonical: str) -> Pack | None:
+        """The page of a Questionnaire's canonical: `url|version` exactly that one, `url` alone the newest active."""
+        ...
+
+
+class KeyKind(StrEnum):
+    """What makes a submission idempotent."""
+
+    IDENTIFIER = "identifier"
+    HEADER = "idempotency-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An idempotency key within its client, and, for an identifier, within its subject ("" for the header)."""
+
+    kind: KeyKind
+    client: str
+    subject: str
+    system: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A response as it was acknowledged.
+
+    `resource` has its id and meta; `triage` is the Observation of the assessment made then; `digest` identifies the
+    body that was sent (SHA-256, hexadecimal).
+    """
+
+    resource: Json
+    triage: Json
+    warnings: tuple[Issue, ...]
+    digest: str
+
+    @property
+    def id(self) -> str:
+        """The logical id of the response."""
+        return str(self.resource["id"])
+
+    @property
+    def version(self) -> int:
+        """The version of the response, from 1."""
+        return int(self.resource["meta"]["versionId"])
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """All that one accepted response writes, in one transaction.
+
+    `record` is what stands in the personal medical record beside the response (Observations, Conditions, Provenance,
+    in dependency order, each with its id); `target` is the base URL of the FHIR server it is to be delivered to.
+    """
+
+    stored: Stored
+    record: tuple[Json, ...]
+    keys: tuple[Key, ...]
+    pack: Pack
+    accepted_at: datetime
+    target: str | None
+
+
+class KeyTaken(Exception):
+    """Another submission with one of the keys was accepted first; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a resource of ours stands on a target: `location` is `Type/id` there, `etag` its version if answered."""
+
+    resource_type: str
+    id: str
+    location: str
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedPack:
+    """A pack version that accepted a response: its artifacts as they were then."""
+
+    name: str
+    url: str
+    version: str
+    artifacts: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Letters of one target in one state: how many, and when the oldest was accepted (aware UTC)."""
+
+    target: str
+    state: State
+    count: int
+    oldest: datetime
+
+
+class Store(Protocol):
+    """The database. Every method is one transaction and may raise Unavailable; returning means committed."""
+
+    def accept(self, acceptance: Acceptance) -> None:
+        """Write all of `acceptance`, or nothing. Raises KeyTaken."""
+        ...
+
+    def find(self, keys: Sequence[Key]) -> Stored | None:
+        """The response first accepted under one of `keys`, as it was acknowledged then."""
+        ...
+
+    def read(self, resource_type: str, id: str, version: int | None = None) -> Json | None:  # noqa: A002
+        """A resource, its newest version unless told otherwise."""
+        ...
+
+    def history(self, resource_type: str, id: str) -> tuple[Json, ...]:  # noqa: A002
+        """All versions of a resource, newest first."""
+        ...
+
+    def search(self, query: Query) -> Page:
+        """What matches `query` among the newest versions."""
+        ...
+
+    def record(self, response_id: str, version: int) -> tuple[Json, ...]:
+        """The response and all resources written with that version of it, in the order they were accepted in."""
+        ...
+
+    def lease(self, target: str, now: datetime, take: Take) -> Letter | None:
+        """Apply `take` to the letter for `target` that is longest due (or whose lease ran out), and give the result.
+
+        None when none is due, or the target is held. A letter waits while an earlier one of the same response is
+        neither delivered nor discarded.
+        """
+        ...
+
+    def change(
+        self, before: Letter, after: Letter, *, placements: Sequence[Placement] = (), target: Target | None = None
+    ) -> bool:
+        """Replace `before` by `after`, keep `placements` and the state of `target`; False if `before` no longer stands.
+
+        When it is False, nothing is written.
+        """
+        ...
+
+    def letter(self, id: int) -> Letter | None:  # noqa: A002
+        """One letter."""
+        ...
+
+    def letters(self, state: State | None = None, limit: int = 100) -> tuple[Letter, ...]:
+        """Letters in `state` (all when None), oldest first."""
+        ...
+
+    def backlog(self) -> tuple[Backlog, ...]:
+        """Counts and ages of all letters, by target and state."""
+        ...
+
+    def target(self, name: str) -> Target:
+        """How a target stands; one never held is open."""
+        ...
+
+    def targets(self) -> tuple[Target, ...]:
+        """Every target that is held, or was and was not yet resumed."""
+        ...
+
+    def set_target(self, target: Target) -> None:
+        """Write how a target stands (an operator's command; deliveries use `change`)."""
+        ...
+
+    def placements(self, target: str, response_id: str) -> tuple[Placement, ...]:
+        """Where the resources of a response stand on `target`."""
+        ...
+
+    def remembered_packs(self) -> tuple[RememberedPack, ...]:
+        """Every pack version that ever accepted a response."""
+        ...
+
+    def check(self) -> None:
+        """Raise Unavailable unless the database can be read and written now."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections and files."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a FHIR server answered: `headers` by lower-case name; `body` None unless it is a JSON object."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Json | None
+
+
+class Unreachable(Exception):
+    """No connection came about, so nothing was sent."""
+
+
+class AnswerLost(Exception):
+    """The request was sent, but no whole answer came: it may have been carried out or not."""
+
+
+class FhirServer(Protocol):
+    """A FHIR server, its base URL without a trailing slash."""
+
+    @property
+    def base_url(self) -> str:
+        """Names the target."""
+        ...
+
+    def send(
+        self, method: str, path: str, body: Json | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """One request to `path` below the base ("" is the base itself). Raises Unreachable or AnswerLost."""
+        ...

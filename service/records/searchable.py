@@ -1,0 +1,228 @@
+"""What a resource is found by: the search parameters of each type, and the values they have in a resource.
+
+http://hl7.org/fhir/R4/search.html. A store keeps these values; `search` reads what callers ask of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum, auto
+from typing import Any, Final
+from urllib.parse import quote
+
+from service.fhir.json import Json
+
+_BEFORE_ALL: Final = -(1 << 60)
+_AFTER_ALL: Final = 1 << 60
+
+
+class Kind(StrEnum):
+    """The kinds of search parameter in use."""
+
+    TOKEN = auto()
+    REFERENCE = auto()
+    CANONICAL = auto()
+    DATE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A value that a resource is found by: of a token, its code and system ("" for none); of a reference, the
+    reference and ""; of a canonical, its URL and its version ("" for none)."""
+
+    parameter: str
+    value: str
+    system: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time that a date or period covers: from `low` to just before `high`, milliseconds since 1970 in UTC."""
+
+    parameter: str
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchValues:
+    """All that one resource is found by. `patient` is its subject's reference."""
+
+    patient: str | None
+    terms: tuple[Term, ...]
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """How one search parameter is read, and the elements it looks at (the first name that has a value counts)."""
+
+    kind: Kind
+    elements: tuple[str, ...]
+
+
+PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = {
+    "QuestionnaireResponse": {
+        "questionnaire": Parameter(Kind.CANONICAL, ("questionnaire",)),
+        "authored": Parameter(Kind.DATE, ("authored",)),
+        "status": Parameter(Kind.TOKEN, ("status",)),
+        "identifier": Parameter(Kind.TOKEN, ("identifier",)),
+    },
+    "Observation": {
+        "identifier": Parameter(Kind.TOKEN, ("identifier",)),
+        "code": Parameter(Kind.TOKEN, ("code",)),
+        "category": Parameter(Kind.TOKEN, ("category",)),
+        "date": Parameter(Kind.DATE, ("effectiveDateTime", "effectivePeriod", "effectiveInstant")),
+        "derived-from": Parameter(Kind.REFERENCE, ("derivedFrom",)),
+    },
+    "Condition": {
+        "identifier": Parameter(Kind.TOKEN, ("identifier",)),
+        "code": Parameter(Kind.TOKEN, ("code",)),
+        "category": Parameter(Kind.TOKEN, ("category",)),
+        "onset-date": Parameter(Kind.DATE, ("onsetDateTime", "onsetPeriod")),
+        "recorded-date": Parameter(Kind.DATE, ("recordedDate",)),
+    },
+    "Provenance": {"target": Parameter(Kind.REFERENCE, ("target",))},
+}
+"""The parameters of each type beside `_id`, `patient` and `subject`, which a store answers from columns of its own."""
+
+
+def search_values(resource: Json) -> SearchValues:
+    """What `resource` is found by; a type with no parameters of ours has none."""
+    terms: list[Term] = []
+    spans: list[Span] = []
+    for name, parameter in PARAMETERS.get(resource["resourceType"], {}).items():
+        for value in _elements(resource, parameter.elements):
+            match parameter.kind:
+                case Kind.TOKEN:
+                    terms.extend(Term(name, code, system) for system, code in _tokens(value))
+                case Kind.REFERENCE:
+                    terms.extend(Term(name, reference, "") for reference in _references(value))
+                case Kind.CANONICAL:
+                    url, _, version = value.partition("|")
+                    terms.append(Term(name, url, version))
+                case Kind.DATE:
+                    spans.append(Span(name, *_span_of(value)))
+    return SearchValues(subject_key(resource.get("subject")), tuple(dict.fromkeys(terms)), tuple(spans))
+
+
+def subject_key(subject: Any) -> str | None:
+    """The text that stands for a subject in searches and keys; None when it names nobody.
+
+    Its reference; of a subject known by an identifier alone, the conditional reference (`Patient?identifier=…`).
+    """
+    if not isinstance(subject, dict):
+        return None
+    reference = subject.get("reference")
+    if isinstance(reference, str):
+        return reference
+    return conditional_reference(subject)
+
+
+def conditional_reference(subject: Json) -> str | None:
+    """`Patient?identifier=system|value` (escaped) of a Reference that holds an identifier with both; else None."""
+    identifier = subject.get("identifier")
+    if not isinstance(identifier, dict):
+        return None
+    system, value = identifier.get("system"), identifier.get("value")
+    if not (isinstance(system, str) and isinstance(value, str)):
+        return None
+    return f"{subject.get('type', 'Patient')}?{token_query('identifier', system, value)}"
+
+
+def token_query(parameter: str, system: str, code: str) -> str:
+    r"""`parameter=system|code` for a URL or ifNoneExist: FHIR's escapes (`\` `,` `$` `|`), then percent-encoded."""
+    return f"{parameter}={quote(f'{escape(system)}|{escape(code)}', safe='')}"
+
+
+def escape(text: str) -> str:
+    r"""`text` with FHIR's search escapes: a backslash before each `\` `,` `$` `|`."""
+    return re.sub(r"[\\,$|]", r"\\\g<0>", text)
+
+
+def _elements(resource: Json, names: Iterable[str]) -> Iterator[Any]:
+    for name in names:
+        value = resource.get(name)
+        if value is not None:
+            yield from value if isinstance(value, list) else (value,)
+            return
+
+
+def _tokens(value: Any) -> Iterator[tuple[str, str]]:
+    """(system, code) pairs of a code, Identifier, Coding or CodeableConcept."""
+    if isinstance(value, str):
+        yield "", value
+    elif "coding" in value:
+        for coding in value["coding"]:
+            yield from _tokens(coding)
+    else:
+        code = value.get("code", value.get("value"))
+        if isinstance(code, str):
+            yield value.get("system", ""), code
+
+
+def _references(value: Json) -> Iterator[str]:
+    reference = value.get("reference")
+    if isinstance(reference, str):
+        yield reference
+
+
+def _span_of(value: Any) -> tuple[int, int]:
+    if isinstance(value, str):
+        return span(value)
+    start, end = value.get("start"), value.get("end")
+    return (span(start)[0] if start else _BEFORE_ALL, span(end)[1] if end else _AFTER_ALL)
+
+
+_DATE = re.compile(
+    r"(?P<year>\d{4})(-(?P<month>\d\d)(-(?P<day>\d\d)"
+    r"(T(?P<hour>\d\d):(?P<minute>\d\d)(:(?P<second>\d\d)(\.(?P<fraction>\d+))?)?(?P<zone>Z|[+-]\d\d:\d\d)?)?)?)?"
+)
+
+
+def span(text: str) -> tuple[int, int]:
+    """The milliseconds since 1970 (UTC) that a FHIR date, dateTime or instant covers: first, and one past the last.
+
+    What carries no zone is taken as UTC. Raises ValueError when `text` is none of them.
+    """
+    match = _DATE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"'{text}' is no FHIR date")
+    part = match.groupdict()
+    day = date(int(part["year"]), int(part["month"] or 1), int(part["day"] or 1))
+    if part["month"] is None:
+        return _milliseconds(day), _milliseconds_of_year(day.year + 1, 1)
+    if part["day"] is None:
+        return _milliseconds(day), _milliseconds_of_year(day.year + day.month // 12, day.month % 12 + 1)
+    if part["hour"] is None:
+        return _milliseconds(day), _milliseconds(day) + 86_400_000
+    moment = _moment(day, part)
+    if part["second"] is None:
+        return moment, moment + 60_000
+    if part["fraction"] is None:
+        return moment, moment + 1000
+    return moment, moment + 1
+
+
+def _moment(day: date, part: Mapping[str, str | None]) -> int:
+    seconds = min(int(part["second"] or 0), 59)  # a leap second sorts with the one before it
+    milliseconds = int((part["fraction"] or "").ljust(3, "0")[:3])
+    clock = time(int(part["hour"] or 0), int(part["minute"] or 0), seconds)
+    zone = part["zone"]
+    offset = timedelta()
+    if zone is not None and zone != "Z":
+        offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[4:])) * (-1 if zone[0] == "-" else 1)
+    elapsed = datetime.combine(day, clock, UTC) - datetime(1970, 1, 1, tzinfo=UTC) - offset
+    return elapsed // timedelta(milliseconds=1) + milliseconds
+
+
+def _milliseconds(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * 86_400_000
+
+
+def _milliseconds_of_year(year: int, month: int) -> int:
+    # The year after 9999 has no date; what lies before it is all that is asked.
+    return _AFTER_ALL if year > 9999 else _milliseconds(date(year, month, 1))

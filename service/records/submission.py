@@ -1,0 +1,239 @@
+"""Accepting a QuestionnaireResponse: validate, assess, extract, compose, and one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from service.errors import (
+    Conflict,
+    Invalid,
+    Issue,
+    IssueType,
+    Malformed,
+    Severity,
+    Unavailable,
+    error,
+)
+from service.fhir.json import Json
+from service.fhir.primitives import instant
+from service.packs import Pack
+from service.records.composition import Activity, compose, provenance
+from service.records.idempotency import body_digest, condition_key, header_key, identifier_key
+from service.records.identity import identified
+from service.records.narrative import with_narrative
+from service.records.ports import Acceptance, Clock, Key, KeyTaken, NewId, Pages, Store, Stored
+from service.records.references import localised, subject_issues
+from service.sdc.assessment import assess
+from service.sdc.context import ResponseContext, read_response
+from service.sdc.explanation import triage_observation
+from service.sdc.extraction import extract
+from service.sdc.validation import validate
+
+DRAFT: Final = "in-progress"
+RETRACTED: Final = "entered-in-error"
+STATUSES: Final = (DRAFT, "completed", "amended", RETRACTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who submits, and with which idempotency headers.
+
+    `client` names the caller ("" when anonymous); `if_none_exist` is the header's value as sent.
+    """
+
+    client: str
+    idempotency_key: str | None = None
+    if_none_exist: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the sender is told, after the commit.
+
+    `created` is False when an earlier submission with the same key is answered again; `response` is as stored, with
+    id and meta; `triage` is the Observation of the assessment, as $assess would have answered it then.
+    """
+
+    id: str
+    version_id: str
+    created: bool
+    response: Json
+    warnings: tuple[Issue, ...]
+    triage: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The one way in for every channel. `target_base_url` is the FHIR server of the record; None: embedded alone."""
+
+    pages: Pages
+    store: Store
+    clock: Clock
+    new_id: NewId
+    target_base_url: str | None
+
+    def submit(self, response: Json, sender: Sender) -> Receipt:
+        """Accept `response` and give its receipt, or the first receipt when one of its keys was accepted before.
+
+        Raises Malformed (no QuestionnaireResponse), Invalid (all errors found; nothing is stored), Conflict (a key
+        stands for another body), PreconditionFailed (an If-None-Exist that is not `identifier=system|value`),
+        Unavailable (nothing is stored; try again).
+        """
+        _expect_response(response)
+        digest = body_digest(response)
+        response = localised(response, self.target_base_url)
+        condition = condition_key(sender.if_none_exist, response, sender.client)
+        named = [identifier_key(response, sender.client), header_key(sender.idempotency_key, sender.client)]
+        keys = _Keys(condition, tuple(key for key in named if key is not None), digest)
+        first = self._first_receipt(keys)
+        if first is not None:
+            return first
+        acceptance = self._prepare(response, keys)
+        try:
+            self.store.accept(acceptance)
+        except KeyTaken:
+            return self._receipt_of_winner(keys)
+        return _receipt(acceptance.stored, created=True)
+
+    def _first_receipt(self, keys: _Keys) -> Receipt | None:
+        if keys.condition is not None:
+            stored = self.store.find([keys.condition])
+            if stored is not None:
+                return _receipt(stored, created=False)
+        for key in keys.named:
+            stored = self.store.find([key])
+            if stored is None:
+                continue
+            if stored.digest != keys.digest:
+                raise _conflict(key, stored)
+            return _receipt(stored, created=False)
+        return None
+
+    def _receipt_of_winner(self, keys: _Keys) -> Receipt:
+        first = self._first_receipt(keys)
+        if first is None:
+            text = "A simultaneous submission with the same key is not readable yet. Send this one again."
+            raise Unavailable([error(IssueType.TRANSIENT, text)], retry_after_seconds=1)
+        return first
+
+    def _prepare(self, response: Json, keys: _Keys) -> Acceptance:
+        now = self.clock()
+        faults = [*subject_issues(response), *_status_issues(response)]
+        pack = self._page(response, faults)
+        issues = [*faults, *validate(pack.questionnaire, response, now)]
+        errors = [issue for issue in issues if issue.is_error]
+        if errors:
+            raise Invalid(errors)
+        accepted, notes = _completed(response, pack, now)
+        known = {issue.detail for issue in issues}
+        warnings = (*issues, *(note for note in notes if note.detail not in known))
+        stored_response = self._identified(accepted, now)
+        context = read_response(pack.questionnaire, stored_response, now)
+        triage = triage_observation(pack.plan, assess(pack.plan, context), context)
+        return Acceptance(
+            stored=Stored(stored_response, triage, warnings, keys.digest),
+            record=self._record(context, triage, pack),
+            keys=keys.all,
+            pack=pack,
+            accepted_at=now,
+            target=None if accepted["status"] == DRAFT else self.target_base_url,
+        )
+
+    def _page(self, response: Json, faults: Iterable[Issue]) -> Pack:
+        canonical = response.get("questionnaire")
+        pack = self.pages.resolve(canonical) if isinstance(canonical, str) else None
+        if pack is not None:
+            return pack
+        place = "QuestionnaireResponse.questionnaire"
+        if canonical is None:
+            text = "The response must name its questionnaire by canonical URL."
+            raise Invalid([*faults, error(IssueType.REQUIRED, text, place, "required-missing")])
+        text = f"No questionnaire '{canonical}' is published here. GET Questionnaire lists those that are."
+        raise Invalid([*faults, error(IssueType.NOT_FOUND, text, place, "unknown-questionnaire")])
+
+    def _identified(self, response: Json, now: datetime) -> Json:
+        meta = {name: value for name, value in response.get("meta", {}).items() if name not in _SERVER_META}
+        meta = {"versionId": "1", "lastUpdated": instant(now), **meta}
+        return with_narrative(identified({**response, "meta": meta}, self.new_id()))
+
+    def _record(self, context: ResponseContext, triage: Json, pack: Pack) -> tuple[Json, ...]:
+        """What stands beside the response: of a draft nothing, of a retracted one that it was retracted."""
+        response = context.response
+        if response["status"] == DRAFT:
+            return ()
+        if response["status"] == RETRACTED:
+            return (provenance(response, [response], Activity.NULLIFY, context.now),)
+        return compose(response, extract(pack.extraction, context, self.new_id), triage, context.now)
+
+
+_SERVER_META: Final = frozenset({"versionId", "lastUpdated"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys of one submission: `condition` asks for whatever matches, `named` for the same body."""
+
+    condition: Key | None
+    named: tuple[Key, ...]
+    digest: str
+
+    @property
+    def all(self) -> tuple[Key, ...]:
+        """Each key once."""
+        condition = () if self.condition is None else (self.condition,)
+        return tuple(dict.fromkeys((*condition, *self.named)))
+
+
+def _expect_response(response: Json) -> None:
+    kind = response.get("resourceType")
+    if kind != "QuestionnaireResponse":
+        text = f"A QuestionnaireResponse is expected here, not {kind!r}."
+        raise Malformed([error(IssueType.STRUCTURE, text, "resourceType", "malformed")])
+
+
+def _status_issues(response: Json) -> list[Issue]:
+    # A missing status, or one that FHIR does not know, is for the validation to report.
+    if response.get("status") != "stopped":
+        return []
+    text = f"Responses are taken as {', '.join(STATUSES)}. Send one that will not be finished as in-progress."
+    return [error(IssueType.BUSINESS_RULE, text, "QuestionnaireResponse.status", "invalid-value")]
+
+
+def _completed(response: Json, pack: Pack, now: datetime) -> tuple[Json, list[Issue]]:
+    """`response` with its page's version and time of authoring, and a warning for each that was added."""
+    notes = []
+    if "|" not in response["questionnaire"]:
+        response = {**response, "questionnaire": f"{response['questionnaire']}|{pack.version}"}
+        text = f"The questionnaire has no version; {pack.version}, the newest active one, was taken."
+        notes.append(_warning(text, "QuestionnaireResponse.questionnaire", "no-version"))
+    if "authored" not in response:
+        response = {**response, "authored": instant(now)}
+        text = "The response does not say when it was authored; the time of its acceptance was taken."
+        notes.append(_warning(text, "QuestionnaireResponse.authored", "no-authored"))
+    return response, notes
+
+
+def _warning(text: str, expression: str, detail: str) -> Issue:
+    return Issue(Severity.WARNING, IssueType.BUSINESS_RULE, text, expression, detail)
+
+
+def _conflict(key: Key, stored: Stored) -> Conflict:
+    text = (
+        f"This {key.kind} already stands for QuestionnaireResponse/{stored.id}, whose content is another. "
+        "Update that response, or send this one under a key of its own."
+    )
+    return Conflict([error(IssueType.DUPLICATE, text)])
+
+
+def _receipt(stored: Stored, *, created: bool) -> Receipt:
+    return Receipt(
+        id=stored.id,
+        version_id=str(stored.version),
+        created=created,
+        response=stored.resource,
+        warnings=stored.warnings,
+        triage=stored.triage,
+    )
