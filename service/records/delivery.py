@@ -1,0 +1,211 @@
+"""Delivering the outbox to one FHIR server: lease, model gate, send, verify every answer, mark.
+
+No network call happens inside a database transaction. The order of writes is what makes kill -9 harmless: a letter is
+marked delivered after its answer was verified, never before; whoever dies in between leaves a lease that runs out, and
+its successor sends the same bytes, which create nothing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from threading import Event
+
+from service.errors import Unavailable
+from service.fhir.json import Json
+from service.fhir.models import model_issues
+from service.records import outbox
+from service.records.bundle import outside_references, transaction_bundle, transaction_placements
+from service.records.outbox import Letter, State, Target
+from service.records.ports import Answer, AnswerLost, Clock, FhirServer, Jitter, Placement, Store, Unreachable
+from service.records.setback import (
+    Course,
+    Setback,
+    answer_lost,
+    not_fhir,
+    refusal,
+    refused_by_model,
+    retry_after,
+    unreachable,
+)
+from service.records.singles import deliver_singly
+
+_NO_TRANSACTIONS = frozenset({404, 405, 501})
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What became of one letter. `recorded` is False when its lease ran out meanwhile and a successor has it."""
+
+    letter: Letter
+    placements: tuple[Placement, ...]
+    recorded: bool
+
+
+class Delivery:
+    """A worker for the target `server`. Not shared between threads; any number of workers may run beside each other.
+
+    `owner` names the worker in the letters it leases; `lease` must exceed the longest delivery.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        server: FhirServer,
+        clock: Clock,
+        jitter: Jitter,
+        owner: str,
+        *,
+        lease: timedelta = timedelta(minutes=5),
+    ) -> None:
+        self._store = store
+        self._server = server
+        self._clock = clock
+        self._jitter = jitter
+        self._owner = owner
+        self._lease = lease
+        self._takes_transactions: bool | None = None
+
+    def run(self, stop: Event, idle_seconds: float = 1.0) -> None:
+        """Deliver until `stop` is set, looking for work every `idle_seconds` when there is none."""
+        while not stop.is_set():
+            try:
+                report = self.run_once()
+            except Unavailable as fault:
+                log.warning("outbox unavailable, next try in %d s", fault.retry_after_seconds)
+                stop.wait(fault.retry_after_seconds)
+                continue
+            if report is None:
+                stop.wait(idle_seconds)
+
+    def run_once(self) -> DeliveryReport | None:
+        """Lease one letter, deliver it, record what became of it; None when none is due.
+
+        Raises Unavailable when the database is; the letter's lease then runs out.
+        """
+        now = self._clock()
+        letter = self._store.lease(
+            self._server.base_url, now, lambda found: outbox.take(found, self._owner, now, self._lease)
+        )
+        if letter is None:
+            return None
+        if letter.state is not State.LEASED:
+            return self._report(letter, (), recorded=True)
+        try:
+            placements = self._deliver(self._store.record(letter.response_id, letter.version))
+        except Setback as setback:
+            return self._record_setback(letter, setback)
+        after = outbox.delivered(letter, self._clock())
+        recorded = self._store.change(letter, after, placements=placements, target=self._resumed())
+        return self._report(after, placements, recorded=recorded)
+
+    def _deliver(self, record: Sequence[Json]) -> tuple[Placement, ...]:
+        bundle = transaction_bundle(record)
+        issues = model_issues(bundle)
+        if issues:
+            raise refused_by_model(issues)
+        outside = outside_references(record)
+        if self._takes_transactions is None:
+            self._takes_transactions = self._read_capability()
+        if self._takes_transactions:
+            answer = self._send("POST", "", bundle)
+            if answer.status not in _NO_TRANSACTIONS:
+                return transaction_placements(record, self._accepted(answer, outside))
+            # Either the server has no transactions, or it is gone from this URL: then this raises.
+            self._read_capability()
+            self._takes_transactions = False
+        return deliver_singly(
+            record, lambda method, path, body, headers: self._accepted(self._send(method, path, body, headers), outside)
+        )
+
+    def _accepted(self, answer: Answer, outside: Sequence[str]) -> Answer:
+        """`answer` when it is a 2xx of a FHIR server. Raises Setback."""
+        setback = None if answer.status // 100 == 2 else refusal(answer, outside)
+        blames_letter = setback is not None and setback.course is Course.BURY
+        if not _is_fhir(answer) and (blames_letter or _is_page(answer)):
+            # A proxy or a portal may answer every letter so; one is blamed only where a FHIR server stands.
+            self._read_capability()
+        if setback is not None:
+            raise setback
+        return answer
+
+    def _read_capability(self) -> bool:
+        """Whether the server takes transactions: False only if it lists its interactions, and not that one.
+
+        Raises Setback when no FHIR server answers.
+        """
+        answer = self._send("GET", "metadata", None)
+        body = answer.body
+        if answer.status == 200 and body is not None and body.get("resourceType") == "CapabilityStatement":
+            codes = _system_interactions(body)
+            return not codes or "transaction" in codes
+        setback = refusal(answer)
+        if setback.course in (Course.HOLD, Course.RETRY):
+            raise setback
+        raise not_fhir(answer, f"GET metadata was answered with {answer.status} and no CapabilityStatement.")
+
+    def _send(self, method: str, path: str, body: Json | None, headers: dict[str, str] | None = None) -> Answer:
+        try:
+            return self._server.send(method, path, body, headers)
+        except Unreachable as fault:
+            raise unreachable(fault) from fault
+        except AnswerLost as fault:
+            raise answer_lost(fault) from fault
+
+    def _record_setback(self, letter: Letter, setback: Setback) -> DeliveryReport:
+        now, problem = self._clock(), setback.problem
+        # What the server is must be asked anew: it may be another after a fault.
+        self._takes_transactions = None
+        target = self._resumed() if problem.status is not None else None
+        match setback.course:
+            case Course.HOLD:
+                held = self._store.target(letter.target)
+                asked = retry_after(setback.retry_after, now)
+                until = outbox.hold_until(held.failures + 1, now, self._jitter(), asked)
+                target = outbox.held(held, problem, until)
+                after = outbox.postponed(letter, problem, until, now)
+            case Course.POSTPONE:
+                until = outbox.postponed_until(letter.leases, now, self._jitter())
+                after = outbox.postponed(letter, problem, until, now)
+            case Course.RETRY:
+                after = outbox.failed(letter, problem, now, self._jitter())
+            case Course.AT_ONCE:
+                after = outbox.conflicted(letter, problem, now, self._jitter())
+            case Course.BURY:
+                after = outbox.buried(letter, problem, now)
+        return self._report(after, (), recorded=self._store.change(letter, after, target=target))
+
+    def _resumed(self) -> Target | None:
+        """The target open again, where it was held until this answer."""
+        target = self._store.target(self._server.base_url)
+        return outbox.resumed(target) if target.failures else None
+
+    def _report(self, letter: Letter, placements: tuple[Placement, ...], *, recorded: bool) -> DeliveryReport:
+        # Problem texts may quote a server that quotes a patient: the log gets the reason alone.
+        problem = letter.problem
+        why = "" if problem is None else f", {problem.reason}, status {problem.status}"
+        log.info("letter %d of response %s: %s%s", letter.id, letter.response_id, letter.state, why)
+        return DeliveryReport(letter, placements, recorded)
+
+
+def _is_fhir(answer: Answer) -> bool:
+    return answer.body is not None and "resourceType" in answer.body
+
+
+def _is_page(answer: Answer) -> bool:
+    return "html" in answer.headers.get("content-type", "")
+
+
+def _system_interactions(capability: Json) -> set[str]:
+    rest = capability.get("rest")
+    servers = [one for one in rest if isinstance(one, dict)] if isinstance(rest, list) else []
+    return {
+        interaction["code"]
+        for server in servers
+        for interaction in server.get("interaction", [])
+        if isinstance(interaction, dict) and isinstance(interaction.get("code"), str)
+    }
