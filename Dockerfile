@@ -27,6 +27,6 @@ EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/live', timeout=4)"]
 ENTRYPOINT ["symptom-intake"]
-# Outside the loopback interface the service asks for SYMPTOM_INTAKE_AUTH=smart, or for the operator's word that an
-# open one is meant. That word is the operator's to give when the container is started; this image does not give it.
+# With SYMPTOM_INTAKE_AUTH=open, the default, the service refuses to listen beyond the loopback interface until the
+# operator sets SYMPTOM_INTAKE_ALLOW_OPEN_ON_NETWORK=true on the container. That is theirs to say, not the image's.
 CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]

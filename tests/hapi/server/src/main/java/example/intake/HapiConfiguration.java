@@ -17,6 +17,7 @@ import ca.uhn.fhir.jpa.model.dialect.HapiFhirH2Dialect;
 import ca.uhn.fhir.jpa.provider.DaoRegistryResourceSupportedSvc;
 import ca.uhn.fhir.jpa.provider.IJpaSystemProvider;
 import ca.uhn.fhir.jpa.provider.JpaCapabilityStatementProvider;
+import ca.uhn.fhir.jpa.provider.ValueSetOperationProvider;
 import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
 import ca.uhn.fhir.jpa.search.IStaleSearchDeletingSvc;
 import ca.uhn.fhir.jpa.search.StaleSearchDeletingSvcImpl;
@@ -144,6 +145,7 @@ public class HapiConfiguration {
             FhirContext fhir,
             ResourceProviderFactory resourceProviders,
             IJpaSystemProvider systemProvider,
+            ValueSetOperationProvider valueSetOperations,
             IFhirSystemDao<?, ?> systemDao,
             JpaStorageSettings settings,
             ISearchParamRegistry searchParameters,
@@ -153,7 +155,7 @@ public class HapiConfiguration {
         fhir.setParserErrorHandler(new StrictErrorHandler());
         var server = new RestfulServer(fhir);
         server.registerProviders(resourceProviders.createProviders());
-        server.registerProvider(systemProvider);
+        server.registerProviders(systemProvider, valueSetOperations);
         server.setPagingProvider(paging);
         var capabilities =
                 new JpaCapabilityStatementProvider(server, systemDao, settings, searchParameters, validation);
