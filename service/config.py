@@ -1,0 +1,239 @@
+"""Settings: environment variables SYMPTOM_INTAKE_*, read once at start and frozen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "SYMPTOM_INTAKE_"
+
+
+class ConfigurationInvalid(Exception):
+    """The settings cannot be used; the message names each variable at fault and how to mend it."""
+
+
+class Auth(StrEnum):
+    """Who may use the API."""
+
+    OPEN = "open"
+    SMART = "smart"
+
+
+class LogLevel(StrEnum):
+    """How much is logged on standard error."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+def default_database_url() -> str:
+    """A SQLite file in the user's data directory (`XDG_DATA_HOME`, or ~/.local/share)."""
+    home = os.environ.get("XDG_DATA_HOME", "")
+    data = Path(home) if Path(home).is_absolute() else Path.home() / ".local" / "share"
+    return f"sqlite:///{data / 'symptom-intake' / 'intake.db'}"
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Each field is the variable SYMPTOM_INTAKE_ + its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, extra="ignore")
+
+    database_url: str = Field(
+        default_factory=default_database_url,
+        description="Where responses and the outbox are kept: `sqlite:///` and the path of a file.",
+    )
+    packs: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Folders of pages, separated as in PATH. A folder is one page, or holds one folder a page.",
+    )
+    fhir_server_url: str | None = Field(
+        default=None,
+        description="Base address of the FHIR R4 server that receives each response; https unless it is loopback.",
+    )
+    fhir_server_token: SecretStr | None = Field(
+        default=None,
+        description="Bearer token sent to that server.",
+    )
+    fhir_server_timeout_seconds: float = Field(
+        default=30,
+        gt=0,
+        le=600,
+        description="How long one request to that server may take.",
+    )
+    delivery_poll_seconds: float = Field(
+        default=1,
+        gt=0,
+        le=3600,
+        description="How often the delivery worker looks for work when it has none.",
+    )
+    delivery_lease_seconds: int = Field(
+        default=120,
+        ge=5,
+        le=3600,
+        description="How long a worker holds one delivery before another may take it up; longer than the timeout.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="The address clients use, without `/fhir`, when it differs from the one that is listened on.",
+    )
+    auth: Auth = Field(
+        default=Auth.OPEN,
+        description="Who may use the API: `open` asks nobody for credentials, on loopback only.",
+    )
+    allow_open_on_network: bool = Field(
+        default=False,
+        description="`true` lets `AUTH=open` listen beyond loopback: anyone who reaches the port reads everything.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Origins of browser apps that may call the API, separated by commas; `*` for any.",
+    )
+    max_body_bytes: int = Field(
+        default=1024 * 1024,
+        ge=1024,
+        le=32 * 1024 * 1024,
+        description="The largest request body that is read; a larger one is refused with 413.",
+    )
+    log_level: LogLevel = Field(
+        default=LogLevel.INFO,
+        description="`DEBUG`, `INFO`, `WARNING` or `ERROR`; logs never hold answers or tokens.",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        scheme, separator, path = value.partition(":///")
+        if scheme != "sqlite" or not separator or not path:
+            raise ValueError("give sqlite:/// and the path of a file, such as sqlite:////var/lib/symptom-intake.db")
+        return value
+
+    @field_validator("packs", mode="before")
+    @classmethod
+    def _split_folders(cls, value: Any) -> Any:
+        return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
+
+    @field_validator("packs")
+    @classmethod
+    def _folders_exist(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        for folder in value:
+            if not folder.is_dir():
+                raise ValueError(f"there is no folder {folder}; name folders that exist, separated by '{os.pathsep}'")
+        return value
+
+    @field_validator("fhir_server_url", "public_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give an address such as https://fhir.example.org/r4")
+        if parts.username or parts.query or parts.fragment:
+            raise ValueError("give the address alone, without user name, '?' or '#'")
+        return value.rstrip("/")
+
+    @field_validator("fhir_server_url")
+    @classmethod
+    def _encrypted(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme == "http" and not is_loopback(urlsplit(value).hostname or ""):
+            raise ValueError("use https; http is accepted for loopback addresses only (localhost, 127.0.0.1, ::1)")
+        return value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(origin.strip().rstrip("/") for origin in value.split(",") if origin.strip())
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            parts = urlsplit(origin)
+            whole = parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" == origin
+            if not whole and origin != "*":
+                raise ValueError(f"'{origin}' is no origin; write scheme and host, such as https://app.example.org")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("auth")
+    @classmethod
+    def _only_open(cls, value: Auth) -> Auth:
+        if value is not Auth.OPEN:
+            raise ValueError("'smart' is not available in this version; use 'open', which listens on loopback only")
+        return value
+
+
+def is_loopback(host: str) -> bool:
+    """True for a host name or address that only this machine reaches."""
+    if host.lower() == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of the environment, with `overrides` (field names) standing over it.
+
+    Raises ConfigurationInvalid naming each variable at fault; the value of a variable is never repeated.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as refusal:
+        raise ConfigurationInvalid("\n".join(_explain(fault) for fault in refusal.errors())) from None
+    if settings.delivery_lease_seconds <= settings.fhir_server_timeout_seconds:
+        raise ConfigurationInvalid(
+            f"{PREFIX}DELIVERY_LEASE_SECONDS: must be longer than {PREFIX}FHIR_SERVER_TIMEOUT_SECONDS, "
+            "or two workers may deliver the same response at once"
+        )
+    return settings
+
+
+def check_listening(settings: Settings, host: str) -> None:
+    """Raises ConfigurationInvalid when `host` would offer an API without authentication to a network."""
+    if settings.auth is Auth.OPEN and not settings.allow_open_on_network and not is_loopback(host):
+        raise ConfigurationInvalid(
+            f"AUTH=open asks nobody for credentials, so it listens on loopback only, not on {host}.\n"
+            f"Use --host 127.0.0.1, or accept that anyone who reaches the port reads and writes every response: "
+            f"{PREFIX}ALLOW_OPEN_ON_NETWORK=true"
+        )
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable with our prefix that is no setting, with the nearest name there is."""
+    names = [variable_name(field) for field in Settings.model_fields]
+    sentences = []
+    for variable in sorted(environment):
+        if variable.upper().startswith(PREFIX) and variable.upper() not in names:
+            near = get_close_matches(variable.upper(), names, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            sentences.append(f"{variable} is no setting and is ignored.{hint}")
+    return sentences
+
+
+def variable_name(field: str) -> str:
+    """The environment variable of a field of `Settings`."""
+    return PREFIX + field.upper()
+
+
+def _explain(fault: Any) -> str:
+    reason = fault["msg"].removeprefix("Value error, ")
+    return f"{variable_name(str(fault['loc'][0]))}: {reason[:1].lower()}{reason[1:]}"

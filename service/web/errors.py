@@ -1,0 +1,107 @@
+"""The one table from exceptions to HTTP answers. Under /fhir every error is an OperationOutcome."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from service.errors import (
+    Conflict,
+    DomainError,
+    Invalid,
+    Issue,
+    IssueType,
+    Malformed,
+    NotFound,
+    NotSupported,
+    PreconditionFailed,
+    Severity,
+    TooLarge,
+    Unavailable,
+    error,
+)
+from service.fhir.outcome import operation_outcome
+from service.web.content import fhir_answer
+
+log = logging.getLogger(__name__)
+
+STATUS: Mapping[type[DomainError], int] = {
+    Malformed: 400,
+    NotFound: 404,
+    Conflict: 409,
+    PreconditionFailed: 412,
+    TooLarge: 413,
+    Invalid: 422,
+    NotSupported: 422,
+    Unavailable: 503,
+}
+
+_HTTP_ISSUES: Mapping[int, tuple[IssueType, str]] = {
+    400: (IssueType.INVALID, "The request cannot be read."),
+    404: (IssueType.NOT_FOUND, "There is nothing at this address. GET [base]/metadata lists what is served."),
+    405: (IssueType.NOT_SUPPORTED, "This address does not take that method; the Allow header names those it takes."),
+    406: (IssueType.NOT_SUPPORTED, "Only JSON is served here."),
+    413: (IssueType.TOO_LONG, "The body is larger than this server reads."),
+    415: (IssueType.NOT_SUPPORTED, "Send FHIR R4 as JSON."),
+}
+# werkzeug's own sentences are written for web pages; only what this service raises itself is passed on.
+_OWN_SENTENCES = (406, 415)
+
+
+def register_errors(app: Flask, max_body_bytes: int) -> None:
+    """Makes every exception of a request an answer."""
+
+    def http_fault(fault: HTTPException) -> Response:
+        if fault.response is not None and isinstance(fault.response, Response):
+            return fault.response
+        status = fault.code or 500
+        headers = {name: value for name, value in fault.get_headers() if name.lower() != "content-type"}
+        kind, text = _HTTP_ISSUES.get(status, (IssueType.PROCESSING, fault.name))
+        if status in _OWN_SENTENCES and fault.description:
+            text = fault.description
+        if status == 413:
+            text = f"The body is larger than the {max_body_bytes} bytes that this server reads."
+        return _answer([error(kind, text)], status, headers)
+
+    app.register_error_handler(HTTPException, http_fault)
+    app.register_error_handler(DomainError, _domain_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _domain_error(fault: DomainError) -> Response:
+    status = next(STATUS[kind] for kind in type(fault).__mro__ if kind in STATUS)
+    headers = {"Retry-After": str(fault.retry_after_seconds)} if isinstance(fault, Unavailable) else {}
+    return _answer(fault.issues, status, headers)
+
+
+def _unexpected(fault: Exception) -> Response:
+    log.error("request failed id=%s %s", g.request_id, describe(fault))
+    text = f"This server failed to answer. Its log has the reason under request id {g.request_id}."
+    return _answer([Issue(Severity.FATAL, IssueType.EXCEPTION, text)], 500, {})
+
+
+def describe(fault: BaseException) -> str:
+    """Type and place of an exception and of what caused it, on one line.
+
+    Messages are left out: they may quote what a patient answered.
+    """
+    parts = []
+    current: BaseException | None = fault
+    while current is not None:
+        frames = traceback.extract_tb(current.__traceback__)
+        places = " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
+        parts.append(f"{type(current).__name__} at {places}")
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return " caused by ".join(parts)
+
+
+def _answer(issues: Iterable[Issue], status: int, headers: Mapping[str, str]) -> Response:
+    if request.path == "/fhir" or request.path.startswith("/fhir/"):
+        return fhir_answer(request, operation_outcome(issues), status, headers)
+    text = "\n".join(issue.text for issue in issues)
+    return Response(f"{text}\n", status, headers, content_type="text/plain; charset=utf-8")

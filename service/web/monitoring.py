@@ -1,0 +1,175 @@
+"""Probes and metrics: /health/live, /health/ready, /metrics (Prometheus text format 0.0.4)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from flask import Blueprint, Flask, Response, g, request
+from flask.typing import ResponseReturnValue
+
+from service.errors import Unavailable
+from service.fhir.json import Json
+from service.records.outbox import Reason, State, Target
+from service.records.ports import Backlog, Clock, Store
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_WAITING = (State.PENDING, State.LEASED)
+# An outage ends by itself, and responses are accepted meanwhile; wrong credentials or a wrong address do not.
+_NEEDS_PEOPLE = (Reason.UNAUTHORISED, Reason.NOT_FHIR)
+
+
+class Health(StrEnum):
+    """How a checked part stands; only `fail` makes the service not ready."""
+
+    PASS = "pass"  # noqa: S105 - a state of health, no secret
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One part of readiness and, unless it passes, the reason for people."""
+
+    name: str
+    health: Health
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Counts of HTTP answers since the start of the process, by method, route and status."""
+
+    answers: Counter[tuple[str, str, int]] = field(default_factory=Counter)
+    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts one answer that took `seconds`."""
+        with self.lock:
+            self.answers[method, route, status] += 1
+            self.seconds[method, route] = self.seconds.get((method, route), 0) + seconds
+
+    def lines(self) -> Iterator[str]:
+        """The counts in Prometheus text format."""
+        with self.lock:
+            answers, seconds = dict(self.answers), dict(self.seconds)
+        yield from _metric("http_requests_total", "counter", "HTTP answers by method, route and status.")
+        for (method, route, status), count in sorted(answers.items()):
+            yield _sample("http_requests_total", count, method=method, route=route, status=str(status))
+        yield from _metric("http_request_seconds_total", "counter", "Time spent on answers, by method and route.")
+        for (method, route), spent in sorted(seconds.items()):
+            yield _sample("http_request_seconds_total", round(spent, 6), method=method, route=route)
+
+
+def readiness(store: Store, worker_alive: Callable[[], bool | None]) -> list[Check]:
+    """Whether responses can be accepted and delivered, part by part."""
+    try:
+        store.check()
+        targets, backlog = store.targets(), store.backlog()
+    except Unavailable as fault:
+        return [Check("database", Health.FAIL, str(fault))]
+    checks = [Check("database", Health.PASS)]
+    if worker_alive() is False:
+        checks.append(Check("delivery-worker", Health.FAIL, "The delivery worker of this process has stopped."))
+    checks += [_target_check(target, backlog) for target in targets]
+    checks += [_dead_letters(entry) for entry in backlog if entry.state is State.DEAD and entry.count]
+    return checks
+
+
+def monitoring_routes(app: Flask, store: Store, clock: Clock, worker_alive: Callable[[], bool | None]) -> Blueprint:
+    """The routes of probes and metrics; counts every answer of `app`."""
+    routes = Blueprint("monitoring", __name__)
+    traffic = Traffic()
+
+    @app.after_request
+    def count(answer: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "none"
+        method = request.method if route != "none" else "any"
+        traffic.count(method, route, answer.status_code, time.perf_counter() - g.started)
+        return answer
+
+    @routes.get("/health/live")
+    def live() -> ResponseReturnValue:
+        return {"status": Health.PASS.value}
+
+    @routes.get("/health/ready")
+    def ready() -> ResponseReturnValue:
+        checks = readiness(store, worker_alive)
+        worst = next((health for health in (Health.FAIL, Health.WARN) if _any(checks, health)), Health.PASS)
+        return {"status": worst.value, "checks": [_as_json(check) for check in checks]}, _status(worst)
+
+    @routes.get("/metrics")
+    def metrics() -> ResponseReturnValue:
+        lines = [*traffic.lines(), *_outbox_lines(store, clock)]
+        return Response("\n".join(lines) + "\n", content_type=METRICS_TYPE)
+
+    return routes
+
+
+def _target_check(target: Target, backlog: Iterable[Backlog]) -> Check:
+    waiting = sum(entry.count for entry in backlog if entry.target == target.name and entry.state in _WAITING)
+    problem = target.problem.text if target.problem else "It did not take the last delivery."
+    needs_people = target.problem is not None and target.problem.reason in _NEEDS_PEOPLE
+    reason = f"{target.name} is held; {waiting} deliveries wait. {problem}"
+    return Check("fhir-server", Health.FAIL if needs_people else Health.WARN, reason)
+
+
+def _dead_letters(entry: Backlog) -> Check:
+    reason = (
+        f"{entry.count} deliveries to {entry.target} were given up. "
+        "See 'symptom-intake outbox list --state dead', mend the cause, then 'symptom-intake outbox retry'."
+    )
+    return Check("dead-letters", Health.WARN, reason)
+
+
+def _outbox_lines(store: Store, clock: Clock) -> Iterator[str]:
+    try:
+        backlog, targets = store.backlog(), store.targets()
+    except Unavailable:
+        yield from _metric("database_up", "gauge", "1 while the database answers.")
+        yield _sample("database_up", 0)
+        return
+    yield from _metric("database_up", "gauge", "1 while the database answers.")
+    yield _sample("database_up", 1)
+    yield from _metric("outbox_letters", "gauge", "Deliveries by target and state.")
+    for entry in backlog:
+        yield _sample("outbox_letters", entry.count, target=entry.target, state=entry.state.value)
+    yield from _metric("outbox_oldest_seconds", "gauge", "Age of the oldest delivery that waits, by target.")
+    for name in sorted({entry.target for entry in backlog}):
+        waiting = [entry.oldest for entry in backlog if entry.target == name and entry.state in _WAITING]
+        age = (clock() - min(waiting)).total_seconds() if waiting else 0
+        yield _sample("outbox_oldest_seconds", round(max(age, 0), 3), target=name)
+    yield from _metric("target_held", "gauge", "1 while a FHIR server is left alone; the reason is in /health/ready.")
+    for target in targets:
+        yield _sample("target_held", 1, target=target.name)
+
+
+def _metric(name: str, kind: str, explanation: str) -> tuple[str, str]:
+    return f"# HELP symptom_intake_{name} {explanation}", f"# TYPE symptom_intake_{name} {kind}"
+
+
+def _sample(name: str, value: float, **labels: str) -> str:
+    inner = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+    return f"symptom_intake_{name}{{{inner}}} {value}" if inner else f"symptom_intake_{name} {value}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _any(checks: Iterable[Check], health: Health) -> bool:
+    return any(check.health is health for check in checks)
+
+
+def _status(worst: Health) -> int:
+    return 503 if worst is Health.FAIL else 200
+
+
+def _as_json(check: Check) -> Json:
+    found: Json = {"name": check.name, "status": check.health.value}
+    return {**found, "reason": check.reason} if check.reason else found

@@ -1,0 +1,84 @@
+"""What every answer carries: request id, security headers, CORS; and the access log."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+
+from flask import Flask, Response, g, request
+
+log = logging.getLogger(__name__)
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CORS_METHODS = "GET, HEAD, POST, OPTIONS"
+_CORS_REQUEST_HEADERS = (
+    "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Exist, "
+    "If-None-Match, Origin, Prefer, X-Request-Id, X-Requested-With"
+)
+_CORS_ANSWER_HEADERS = "Content-Location, ETag, Last-Modified, Location, Retry-After, X-Request-Id"
+_PREFLIGHT_SECONDS = "600"
+
+
+def register_request_id(app: Flask, new_id: Callable[[], str]) -> None:
+    """Gives each request an id (the caller's, where it is a plain one), and logs each answer under it."""
+
+    @app.before_request
+    def begin() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def finish(answer: Response) -> Response:
+        answer.headers["X-Request-Id"] = g.request_id
+        milliseconds = (time.perf_counter() - g.started) * 1000
+        # The route, not the address: ids and search values may name a patient.
+        log.info(
+            "request id=%s method=%s route=%s status=%d ms=%.1f",
+            g.request_id,
+            request.method,
+            request.url_rule.rule if request.url_rule else "-",
+            answer.status_code,
+            milliseconds,
+        )
+        return answer
+
+
+def register_security_headers(app: Flask) -> None:
+    """Headers that keep browsers from guessing, framing, and storing what patients said."""
+
+    @app.after_request
+    def secure(answer: Response) -> Response:
+        answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+        answer.headers.setdefault("Referrer-Policy", "no-referrer")
+        answer.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        answer.headers.setdefault("X-Frame-Options", "DENY")
+        answer.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+
+
+def register_cors(app: Flask, origins: tuple[str, ...]) -> None:
+    """Lets browser apps of these origins ("*" for any) call /fhir, without cookies."""
+
+    @app.after_request
+    def allow(answer: Response) -> Response:
+        if not origins or not request.path.startswith("/fhir"):
+            return answer
+        answer.vary.add("Origin")
+        origin = request.headers.get("Origin")
+        if origin is None or not ("*" in origins or origin in origins):
+            return answer
+        answer.headers["Access-Control-Allow-Origin"] = "*" if "*" in origins else origin
+        answer.headers["Access-Control-Expose-Headers"] = _CORS_ANSWER_HEADERS
+        answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
+            answer.headers["Access-Control-Allow-Methods"] = _CORS_METHODS
+            answer.headers["Access-Control-Allow-Headers"] = _CORS_REQUEST_HEADERS
+            answer.headers["Access-Control-Max-Age"] = _PREFLIGHT_SECONDS
+        return answer
