@@ -1,0 +1,404 @@
+"""What every store promises, whatever its database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from threading import Barrier, Thread
+from typing import Any, cast
+
+import pytest
+
+from service.errors import Issue, IssueType, Severity
+from service.packs import Pack
+from service.records import outbox
+from service.records.outbox import Letter, Problem, Reason, State, Target
+from service.records.ports import Acceptance, Backlog, Key, KeyKind, KeyTaken, Placement, Store, Stored
+from service.records.search import parse_query
+
+NOW = datetime(2026, 3, 15, 9, 0, tzinfo=UTC)
+TARGET = "https://ehr.example/fhir"
+LEASE = timedelta(minutes=5)
+WARNING = Issue(Severity.WARNING, IssueType.BUSINESS_RULE, "No version.", "QuestionnaireResponse.questionnaire", "w")
+BUSY = Problem(Reason.BUSY, "busy", 503, {"resourceType": "OperationOutcome", "issue": []})
+
+
+@dataclass(frozen=True)
+class SamplePack:
+    name: str = "cough"
+    url: str = "https://pages.example/Questionnaire/cough"
+    version: str = "1.0.0"
+    artifacts: tuple[dict[str, Any], ...] = ({"resourceType": "Questionnaire", "id": "cough"},)
+
+
+def response(id_: str = "r1", **elements: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "id": id_,
+        "meta": {"versionId": "1", "lastUpdated": "2026-03-15T09:00:00.000Z"},
+        "questionnaire": "https://pages.example/Questionnaire/cough|1.0.0",
+        "status": "completed",
+        "subject": {"reference": "Patient/1"},
+        "authored": "2026-03-15T10:00:00+01:00",
+        **elements,
+    }
+
+
+def observation(id_: str, **elements: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "Observation",
+        "id": id_,
+        "identifier": [{"system": "urn:ours", "value": id_}],
+        "category": [{"coding": [{"system": "urn:category", "code": "survey"}]}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "75325-1"}]},
+        "subject": {"reference": "Patient/1"},
+        "effectiveDateTime": "2026-03-15T10:00:00+01:00",
+        "derivedFrom": [{"reference": "QuestionnaireResponse/r1"}],
+        **elements,
+    }
+
+
+def provenance(id_: str, *targets: str) -> dict[str, Any]:
+    return {"resourceType": "Provenance", "id": id_, "target": [{"reference": one} for one in targets]}
+
+
+def acceptance(
+    of: dict[str, Any] | None = None,
+    *record: dict[str, Any],
+    keys: tuple[Key, ...] = (),
+    target: str | None = TARGET,
+    at: datetime = NOW,
+    pack: SamplePack | None = None,
+) -> Acceptance:
+    stored = Stored(of or response(), {"resourceType": "Observation", "id": "t"}, (WARNING,), "digest")
+    return Acceptance(stored, record, keys, cast(Pack, pack or SamplePack()), at, target)
+
+
+def key(value: str = "form-1", client: str = "app", subject: str = "Patient/1") -> Key:
+    return Key(KeyKind.IDENTIFIER, client, subject, "urn:forms", value)
+
+
+def lease(store: Store, now: datetime = NOW, owner: str = "worker") -> Letter | None:
+    return store.lease(TARGET, now, lambda letter: outbox.take(letter, owner, now, LEASE))
+
+
+def leased(store: Store, now: datetime = NOW) -> Letter:
+    letter = lease(store, now)
+    assert letter is not None
+    return letter
+
+
+def found(store: Store, resource_type: str, *parameters: tuple[str, str]) -> list[str]:
+    return [one["id"] for one in store.search(parse_query(resource_type, parameters)).matches]
+
+
+class TestAccept:
+    def test_what_was_accepted_is_read_back_with_every_digit(self, store: Store) -> None:
+        measured = observation("o1", valueQuantity={"value": Decimal("1.50")})
+        store.accept(acceptance(response(), measured))
+        assert store.read("QuestionnaireResponse", "r1") == response()
+        assert str(store.read("Observation", "o1")["valueQuantity"]["value"]) == "1.50"  # type: ignore[index]
+
+    def test_unknown_resources_are_none(self, store: Store) -> None:
+        store.accept(acceptance())
+        assert store.read("Observation", "r1") is None
+        assert store.read("QuestionnaireResponse", "r1", version=2) is None
+        assert store.history("QuestionnaireResponse", "r2") == ()
+
+    def test_a_version_and_the_history_hold_the_first_version(self, store: Store) -> None:
+        store.accept(acceptance())
+        assert store.read("QuestionnaireResponse", "r1", version=1) == response()
+        assert store.history("QuestionnaireResponse", "r1") == (response(),)
+
+    def test_the_record_keeps_the_order_of_acceptance(self, store: Store) -> None:
+        store.accept(acceptance(response(), observation("o2"), observation("o1"), provenance("p", "Observation/o1")))
+        assert [one["id"] for one in store.record("r1", 1)] == ["r1", "o2", "o1", "p"]
+        assert store.record("r1", 2) == ()
+
+    def test_a_key_gives_back_what_was_acknowledged(self, store: Store) -> None:
+        accepted = acceptance(keys=(key(),))
+        store.accept(accepted)
+        assert store.find([key("other"), key()]) == accepted.stored
+
+    @pytest.mark.parametrize("other", [key("form-2"), key(client="web"), key(subject="Patient/2")])
+    def test_a_key_counts_within_client_and_subject(self, store: Store, other: Key) -> None:
+        store.accept(acceptance(keys=(key(),)))
+        assert store.find([other]) is None
+        store.accept(acceptance(response("r2"), keys=(other,)))
+        assert store.find([other]).id == "r2"  # type: ignore[union-attr]
+
+    def test_a_taken_key_leaves_nothing_behind(self, store: Store) -> None:
+        store.accept(acceptance(keys=(key(),)))
+        with pytest.raises(KeyTaken):
+            store.accept(acceptance(response("r2"), observation("o2"), keys=(key("new"), key())))
+        assert store.read("QuestionnaireResponse", "r2") is None
+        assert store.read("Observation", "o2") is None
+        assert store.find([key("new")]) is None
+        assert [letter.response_id for letter in store.letters()] == ["r1"]
+
+    def test_of_simultaneous_acceptances_with_one_key_one_wins(self, store: Store) -> None:
+        barrier, taken = Barrier(4), []
+
+        def submit(number: int) -> None:
+            barrier.wait()
+            try:
+                store.accept(acceptance(response(f"r{number}"), keys=(key(),)))
+            except KeyTaken:
+                taken.append(number)
+
+        threads = [Thread(target=submit, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(taken) == 3
+        assert store.search(parse_query("QuestionnaireResponse", [])).total == 1
+
+    def test_packs_are_remembered_once_a_version(self, store: Store) -> None:
+        newer = SamplePack(version="1.1.0", artifacts=({"resourceType": "Questionnaire", "id": "newer"},))
+        store.accept(acceptance())
+        store.accept(acceptance(response("r2"), pack=newer, at=NOW + timedelta(days=1)))
+        store.accept(acceptance(response("r3"), at=NOW + timedelta(days=2)))
+        assert [(one.name, one.version, one.artifacts) for one in store.remembered_packs()] == [
+            ("cough", "1.0.0", SamplePack().artifacts),
+            ("cough", "1.1.0", newer.artifacts),
+        ]
+
+
+class TestSearch:
+    @pytest.fixture(autouse=True)
+    def _records(self, store: Store) -> None:
+        other = {"subject": {"reference": "https://other.example/fhir/Patient/1"}}
+        weak = {
+            "code": {"coding": [{"system": "http://snomed.info/sct", "code": "26544005"}, {"code": "75325-1"}]},
+            "effectiveDateTime": "2026-02",
+            "derivedFrom": [{"reference": "QuestionnaireResponse/r2"}],
+            **other,
+        }
+        condition = {
+            "resourceType": "Condition",
+            "id": "c1",
+            "code": {"coding": [{"system": "http://snomed.info/sct", "code": "82470000"}]},
+            "subject": {"reference": "Patient/1"},
+            "onsetDateTime": "2026-03-01",
+            "recordedDate": "2026-03-15T09:00:00.000Z",
+        }
+        first = response(identifier={"system": "urn:forms", "value": "a|b,c"})
+        store.accept(
+            acceptance(first, observation("o1"), condition, provenance("p1", "Observation/o1", "Condition/c1"))
+        )
+        second = response("r2", status="in-progress", authored="2026-04", **other)
+        store.accept(acceptance(second, observation("o2", **weak), provenance("p2", "Observation/o2")))
+
+    @pytest.mark.parametrize(
+        ("parameters", "ids"),
+        [
+            ([], ["r1", "r2"]),
+            ([("_id", "r2,r9")], ["r2"]),
+            ([("patient", "1")], ["r1"]),
+            ([("subject", "Patient/1")], ["r1"]),
+            ([("patient", "https://other.example/fhir/Patient/1")], ["r2"]),
+            ([("patient", "Patient/2")], []),
+            ([("questionnaire", "https://pages.example/Questionnaire/cough")], ["r1", "r2"]),
+            ([("questionnaire", "https://pages.example/Questionnaire/cough|1.0.0")], ["r1", "r2"]),
+            ([("questionnaire", "https://pages.example/Questionnaire/cough|2.0.0")], []),
+            ([("status", "completed")], ["r1"]),
+            ([("status", "completed,in-progress")], ["r1", "r2"]),
+            ([("status", "completed"), ("patient", "https://other.example/fhir/Patient/1")], []),
+            ([("identifier", r"urn:forms|a\|b\,c")], ["r1"]),
+            ([("identifier", r"a\|b\,c")], ["r1"]),
+            ([("identifier", "urn:forms|")], ["r1"]),
+            ([("identifier", r"|a\|b\,c")], []),
+            ([("authored", "2026-03-15")], ["r1"]),
+            ([("authored", "2026")], ["r1", "r2"]),
+            ([("authored", "ge2026-03-16")], ["r2"]),
+            ([("authored", "lt2026-04")], ["r1"]),
+            ([("authored", "eb2026-04")], ["r1"]),
+            ([("authored", "sa2026-03-15")], ["r2"]),
+            ([("authored", "gt2026-04-15")], ["r2"]),
+            ([("authored", "le2026-03-15T09:00:00Z")], ["r1"]),
+            ([("authored", "ne2026-03")], ["r2"]),
+            ([("authored", "ap2026-04-10")], ["r2"]),
+            ([("_sort", "-_lastUpdated")], ["r2", "r1"]),
+        ],
+    )
+    def test_responses(self, store: Store, parameters: list[tuple[str, str]], ids: list[str]) -> None:
+        assert found(store, "QuestionnaireResponse", *parameters) == ids
+
+    @pytest.mark.parametrize(
+        ("parameters", "ids"),
+        [
+            ([("code", "http://loinc.org|75325-1")], ["o1"]),
+            ([("code", "75325-1")], ["o1", "o2"]),
+            ([("code", "|75325-1")], ["o2"]),
+            ([("code", "http://snomed.info/sct|26544005,http://loinc.org|75325-1")], ["o1", "o2"]),
+            ([("category", "survey"), ("patient", "1")], ["o1"]),
+            ([("identifier", "urn:ours|o2")], ["o2"]),
+            ([("date", "2026-02")], ["o2"]),
+            ([("date", "2026-02-10")], []),
+            ([("derived-from", "QuestionnaireResponse/r2")], ["o2"]),
+            ([("derived-from", "r1")], ["o1"]),
+        ],
+    )
+    def test_observations(self, store: Store, parameters: list[tuple[str, str]], ids: list[str]) -> None:
+        assert found(store, "Observation", *parameters) == ids
+
+    @pytest.mark.parametrize(
+        ("parameters", "ids"),
+        [
+            ([("onset-date", "2026-03-01")], ["c1"]),
+            ([("recorded-date", "2026-03-15")], ["c1"]),
+            ([("recorded-date", "2026-03-16")], []),
+            ([("code", "82470000"), ("patient", "Patient/1")], ["c1"]),
+        ],
+    )
+    def test_conditions(self, store: Store, parameters: list[tuple[str, str]], ids: list[str]) -> None:
+        assert found(store, "Condition", *parameters) == ids
+
+    def test_provenance_by_target(self, store: Store) -> None:
+        assert found(store, "Provenance", ("target", "Condition/c1")) == ["p1"]
+
+    def test_an_unknown_type_finds_nothing(self, store: Store) -> None:
+        assert store.search(parse_query("Encounter", [])).total == 0
+
+    def test_pages_count_all(self, store: Store) -> None:
+        page = store.search(parse_query("QuestionnaireResponse", [("_count", "1"), ("_offset", "1")]))
+        assert (page.total, [one["id"] for one in page.matches]) == (2, ["r2"])
+        assert store.search(parse_query("QuestionnaireResponse", [("_count", "0")])).matches == ()
+
+    def test_provenance_comes_along(self, store: Store) -> None:
+        asked = [("patient", "Patient/1"), ("_revinclude", "Provenance:target")]
+        page = store.search(parse_query("Observation", asked))
+        assert (page.total, [one["id"] for one in page.included]) == (1, ["p1"])
+
+
+class TestOutbox:
+    def test_no_letter_without_a_target(self, store: Store) -> None:
+        store.accept(acceptance(target=None))
+        assert store.letters() == ()
+
+    def test_a_letter_is_leased_once(self, store: Store) -> None:
+        store.accept(acceptance())
+        letter = leased(store)
+        assert (letter.response_id, letter.version, letter.target) == ("r1", 1, TARGET)
+        assert (letter.state, letter.leased_by, letter.leases) == (State.LEASED, "worker", 1)
+        assert store.letter(letter.id) == letter
+        assert lease(store) is None
+
+    def test_nothing_for_another_target(self, store: Store) -> None:
+        store.accept(acceptance(target="https://elsewhere.example/fhir"))
+        assert lease(store) is None
+
+    def test_a_lease_that_ran_out_is_taken_up(self, store: Store) -> None:
+        store.accept(acceptance())
+        first = leased(store)
+        assert lease(store, NOW + LEASE - timedelta(microseconds=1)) is None
+        second = leased(store, NOW + LEASE)
+        assert (second.leases, second.attempts) == (2, 1)
+        assert store.change(first, outbox.delivered(first, NOW)) is False
+        assert store.letter(first.id) == second
+
+    def test_a_change_writes_letter_placements_and_target_together(self, store: Store) -> None:
+        store.accept(acceptance())
+        letter = leased(store)
+        placed = Placement("QuestionnaireResponse", "r1", "QuestionnaireResponse/77", 'W/"1"')
+        held = outbox.held(Target(TARGET), BUSY, NOW + LEASE)
+        after = outbox.delivered(letter, NOW)
+        assert store.change(letter, after, placements=[placed], target=held)
+        assert store.letter(letter.id) == after
+        assert store.placements(TARGET, "r1") == (placed,)
+        assert store.placements("https://elsewhere.example/fhir", "r1") == ()
+        assert store.target(TARGET) == held
+
+    def test_a_change_of_what_no_longer_stands_writes_nothing(self, store: Store) -> None:
+        store.accept(acceptance())
+        letter = leased(store)
+        assert store.change(letter, outbox.buried(letter, BUSY, NOW))
+        placed = Placement("QuestionnaireResponse", "r1", "QuestionnaireResponse/77", None)
+        held = outbox.held(Target(TARGET), BUSY, NOW)
+        assert not store.change(letter, outbox.delivered(letter, NOW), placements=[placed], target=held)
+        assert store.placements(TARGET, "r1") == ()
+        assert store.target(TARGET) == Target(TARGET)
+
+    def test_a_problem_is_kept_whole(self, store: Store) -> None:
+        store.accept(acceptance())
+        letter = leased(store)
+        store.change(letter, outbox.buried(letter, BUSY, NOW))
+        assert store.letter(letter.id).problem == BUSY  # type: ignore[union-attr]
+
+    def test_a_placement_is_replaced(self, store: Store) -> None:
+        store.accept(acceptance())
+        for version in ("1", "2"):
+            letter = leased(store)
+            placed = Placement("QuestionnaireResponse", "r1", "QuestionnaireResponse/77", f'W/"{version}"')
+            store.change(letter, outbox.postponed(letter, BUSY, NOW, NOW), placements=[placed])
+        assert store.placements(TARGET, "r1") == (placed,)
+
+    def test_the_longest_due_goes_first(self, store: Store) -> None:
+        store.accept(acceptance())
+        store.accept(acceptance(response("r2"), at=NOW + timedelta(seconds=1)))
+        letter = leased(store)
+        store.change(letter, outbox.postponed(letter, BUSY, NOW + timedelta(minutes=1), NOW))
+        assert leased(store, NOW + timedelta(minutes=2)).response_id == "r2"
+        assert leased(store, NOW + timedelta(minutes=2)).response_id == "r1"
+
+    @pytest.mark.parametrize("settle", [outbox.delivered, None])
+    def test_letters_of_one_response_stay_in_order(self, store: Store, settle: Any) -> None:
+        second = {**response(), "meta": {"versionId": "2"}}
+        store.accept(acceptance())
+        store.accept(acceptance(second, at=NOW - timedelta(hours=1)))
+        first = leased(store)
+        assert first.version == 1
+        assert lease(store) is None
+        if settle is None:
+            dead = outbox.buried(first, BUSY, NOW)
+            store.change(first, dead)
+            assert lease(store) is None
+            store.change(dead, outbox.discarded(dead, "sent by post", NOW))
+        else:
+            store.change(first, settle(first, NOW))
+        assert leased(store).version == 2
+
+    def test_a_held_target_is_left_alone(self, store: Store) -> None:
+        store.accept(acceptance())
+        held = outbox.held(Target(TARGET), BUSY, NOW + LEASE)
+        store.set_target(held)
+        assert store.targets() == (held,)
+        assert lease(store) is None
+        assert leased(store, NOW + LEASE).response_id == "r1"
+        store.set_target(outbox.resumed(held))
+        assert store.targets() == ()
+
+    def test_the_backlog_counts_and_ages(self, store: Store) -> None:
+        for number in range(3):
+            store.accept(acceptance(response(f"r{number}"), at=NOW + timedelta(seconds=number)))
+        letter = leased(store, NOW + timedelta(seconds=9))
+        store.change(letter, outbox.buried(letter, BUSY, NOW))
+        assert store.backlog() == (
+            Backlog(TARGET, State.DEAD, 1, NOW),
+            Backlog(TARGET, State.PENDING, 2, NOW + timedelta(seconds=1)),
+        )
+        assert [letter.response_id for letter in store.letters(State.PENDING, limit=1)] == ["r1"]
+
+    def test_each_of_many_workers_gets_a_letter_of_its_own(self, store: Store) -> None:
+        for number in range(8):
+            store.accept(acceptance(response(f"r{number}")))
+        barrier, ids = Barrier(4), []
+
+        def work(owner: str) -> None:
+            barrier.wait()
+            while letter := lease(store, owner=owner):
+                ids.append(letter.id)
+
+        threads = [Thread(target=work, args=(str(number),)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(ids) == [letter.id for letter in store.letters()]
+
+    def test_a_store_that_works_passes_its_check(self, store: Store) -> None:
+        store.check()
+        store.accept(acceptance())
+        assert store.read("QuestionnaireResponse", "r1") is not None
