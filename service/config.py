@@ -15,6 +15,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "SYMPTOM_INTAKE_"
+# A delivery asks for the server's abilities, and sends its transaction; one more where the first is refused.
+_REQUESTS_A_LEASE = 3
 
 
 class ConfigurationInvalid(Exception):
@@ -66,7 +68,7 @@ class Settings(BaseSettings):
         description="Bearer token sent to that server.",
     )
     fhir_server_timeout_seconds: float = Field(
-        default=30,
+        default=20,
         gt=0,
         le=600,
         description="How long one request to that server may take.",
@@ -77,11 +79,11 @@ class Settings(BaseSettings):
         le=3600,
         description="How often the delivery worker looks for work when it has none.",
     )
-    delivery_lease_seconds: int = Field(
-        default=120,
-        ge=5,
+    delivery_lease_seconds: float = Field(
+        default=60,
+        gt=0,
         le=3600,
-        description="How long a worker holds one delivery before another may take it up; longer than the timeout.",
+        description="How long a worker holds one delivery before another may take it up; at least three timeouts.",
     )
     public_url: str | None = Field(
         default=None,
@@ -199,10 +201,10 @@ def load_settings(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as refusal:
         raise ConfigurationInvalid("\n".join(_explain(fault) for fault in refusal.errors())) from None
-    if settings.delivery_lease_seconds <= settings.fhir_server_timeout_seconds:
+    if settings.delivery_lease_seconds < _REQUESTS_A_LEASE * settings.fhir_server_timeout_seconds:
         raise ConfigurationInvalid(
-            f"{PREFIX}DELIVERY_LEASE_SECONDS: must be longer than {PREFIX}FHIR_SERVER_TIMEOUT_SECONDS, "
-            "or two workers may deliver the same response at once"
+            f"{PREFIX}DELIVERY_LEASE_SECONDS: must be at least {_REQUESTS_A_LEASE} times "
+            f"{PREFIX}FHIR_SERVER_TIMEOUT_SECONDS, or a second worker may begin before the first has ended"
         )
     return settings
 

@@ -15,9 +15,6 @@ _ASSESS = f"{CANONICAL_BASE}/OperationDefinition/{ASSESS_ID}"
 OPERATIONS: Mapping[str, str] = {"validate": _VALIDATE, "assess": _ASSESS, "extract": _EXTRACT}
 """The operations on QuestionnaireResponse, and the canonicals of their definitions."""
 
-_PUBLISHED_DOCUMENTATION = "The artifacts of the published pages; a Questionnaire's id is its folder's name."
-_RECORD_DOCUMENTATION = "What this service extracted from responses and posts to the FHIR server."
-
 
 @dataclass(frozen=True, slots=True)
 class ResourceCapability:
@@ -26,8 +23,8 @@ class ResourceCapability:
     type: str
     interactions: tuple[str, ...]
     parameters: Mapping[str, str]
-    reverse_includes: tuple[str, ...] = ()
-    documentation: str = _RECORD_DOCUMENTATION
+    reverse_includes: tuple[str, ...]
+    documentation: str
 
 
 def capability_statement(base: str, version: str, started: str, resources: Iterable[ResourceCapability]) -> Json:
@@ -43,7 +40,7 @@ def capability_statement(base: str, version: str, started: str, resources: Itera
         "experimental": True,
         "date": started,
         "publisher": "Symptom Intake",
-        "description": "Takes symptom questionnaires, triages them by red flags, and writes the record to a FHIR server.",
+        "description": "Takes symptom questionnaires, triages them by red flags, writes the record to a FHIR server.",
         "kind": "instance",
         "software": {"name": "symptom-intake", "version": version},
         "implementation": {"description": "Symptom Intake", "url": base},

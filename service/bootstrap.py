@@ -1,0 +1,147 @@
+"""Where the parts are wired together; nowhere else."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from random import SystemRandom
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from service.adapters.database import NewerSchema, open_database
+from service.adapters.fhir_server import RequestsFhirServer, Timeouts
+from service.config import PREFIX, Auth, ConfigurationInvalid, Settings
+from service.errors import Unavailable
+from service.packs import Pack, load_packs, shipped_pages
+from service.records.delivery import Delivery
+from service.records.evaluation import Evaluation
+from service.records.library import Library
+from service.records.ports import Clock, NewId, Store
+from service.records.submission import Intake
+from service.web.site import Site
+
+DISTRIBUTION = "symptom-intake"
+_LOOPBACK_HOSTS = ("localhost", ".localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The running parts of one process."""
+
+    settings: Settings
+    library: Library
+    store: Store
+    intake: Intake
+    evaluation: Evaluation
+    clock: Clock
+    new_id: NewId
+
+    def delivery(self) -> Delivery | None:
+        """A new delivery worker, for one thread; None when no FHIR server is configured."""
+        url = self.settings.fhir_server_url
+        if url is None:
+            return None
+        owner = f"{socket.gethostname()}:{os.getpid()}:{self.new_id()}"
+        lease = timedelta(seconds=self.settings.delivery_lease_seconds)
+        server = fhir_server(self.settings, url)
+        return Delivery(self.store, server, self.clock, SystemRandom().random, owner, lease=lease)
+
+    def site(self, worker_alive: Callable[[], bool | None] = lambda: None) -> Site:
+        """What the web application needs; `worker_alive` tells of this process's delivery worker."""
+        settings = self.settings
+        return Site(
+            packs=self.library.published,
+            store=self.store,
+            intake=self.intake,
+            evaluation=self.evaluation,
+            clock=self.clock,
+            new_id=self.new_id,
+            version=version(DISTRIBUTION),
+            started_at=self.clock(),
+            public_url=settings.public_url,
+            fhir_server_url=settings.fhir_server_url,
+            trusted_hosts=_trusted_hosts(settings),
+            cors_origins=settings.cors_origins,
+            max_body_bytes=settings.max_body_bytes,
+            worker_alive=worker_alive,
+        )
+
+
+def utc_now() -> datetime:
+    """The time now, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def random_id() -> str:
+    """A new random UUID as text."""
+    return str(uuid4())
+
+
+def start(settings: Settings, clock: Clock = utc_now, new_id: NewId = random_id) -> Services:
+    """The parts that `settings` describe, the database open.
+
+    Raises ConfigurationInvalid for settings that cannot be used, PackInvalid for pages that cannot.
+    """
+    packs = published_packs(settings)
+    store = _open(settings)
+    library = Library.of(packs, store.remembered_packs())
+    return Services(
+        settings=settings,
+        library=library,
+        store=store,
+        intake=Intake(library, store, clock, new_id, settings.fhir_server_url),
+        evaluation=Evaluation(library, clock, new_id),
+        clock=clock,
+        new_id=new_id,
+    )
+
+
+def published_packs(settings: Settings) -> tuple[Pack, ...]:
+    """The pages of the folders that are set, or those that are shipped.
+
+    Raises PackInvalid, and ConfigurationInvalid when two folders hold pages of the same name.
+    """
+    folders = settings.packs or (shipped_pages(),)
+    packs = [pack for folder in folders for pack in load_packs(folder)]
+    names = [pack.name for pack in packs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigurationInvalid(f"{PREFIX}PACKS: two folders hold a page named {twice[0]}; name each page once")
+    return tuple(packs)
+
+
+def fhir_server(settings: Settings, url: str) -> RequestsFhirServer:
+    """The FHIR server at `url`, with the token and timeouts of `settings`."""
+    seconds = settings.fhir_server_timeout_seconds
+    token = settings.fhir_server_token
+    timeouts = Timeouts(connect_seconds=min(5.0, seconds), read_seconds=seconds, answer_seconds=seconds)
+    return RequestsFhirServer(url, None if token is None else _Fixed(token.get_secret_value()), timeouts)
+
+
+class _Fixed:
+    """A token that the operator set; there is no other when it is refused."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, refused: str | None = None) -> str | None:
+        return self._token if refused is None else None
+
+
+def _open(settings: Settings) -> Store:
+    try:
+        return open_database(settings.database_url)
+    except (ValueError, NewerSchema, Unavailable, OSError) as fault:
+        raise ConfigurationInvalid(f"{PREFIX}DATABASE_URL: {fault}") from fault
+
+
+def _trusted_hosts(settings: Settings) -> tuple[str, ...]:
+    # Without credentials, a web page whose host name is made to point to this machine must not be answered.
+    if settings.auth is not Auth.OPEN or settings.allow_open_on_network:
+        return ()
+    public = urlsplit(settings.public_url or "").hostname
+    return (*_LOOPBACK_HOSTS, public) if public else _LOOPBACK_HOSTS

@@ -1,0 +1,148 @@
+"""What the service makes of a response without keeping it: $validate, $assess, $extract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from service.errors import Invalid, Issue, IssueType, Malformed, NotSupported, error
+from service.fhir.json import Json
+from service.fhir.structure import structure_issues
+from service.fhir.terminology import Terminology
+from service.records.ports import Clock, NewId, Pages
+from service.sdc.assessment import Assessment, assess
+from service.sdc.context import ResponseContext, read_response
+from service.sdc.explanation import triage_observation
+from service.sdc.extraction import Extraction, compile_extraction, extract, transaction_bundle
+from service.sdc.questionnaire import Questionnaire, compile_questionnaire
+from service.sdc.triage import TriagePlan
+from service.sdc.validation import validate
+
+RESPONSE_TYPE: Final = "QuestionnaireResponse"
+
+# Faults that leave every answer legible: what is missing is not assessed, and what is hidden or combined amiss is read
+# by the rules of the page. Any other fault could hide a danger sign, so nothing is concluded from such a response.
+_LEGIBLE: Final = frozenset(
+    {
+        "required-missing",
+        "exclusive-option-combined",
+        "answer-not-enabled",
+        "constraint-violated",
+        "too-many-answers",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An assessment, the plan it was made by, and the Observation that tells it."""
+
+    plan: TriagePlan
+    assessment: Assessment
+    observation: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Judges responses against the published pages, or against a Questionnaire that comes with the request."""
+
+    pages: Pages
+    clock: Clock
+    new_id: NewId
+
+    def validate(self, response: Json, inline: Json | None = None) -> list[Issue]:
+        """All findings about `response`; empty when there is none. Neither subject nor authored is demanded."""
+        try:
+            questionnaire = self._questionnaire(response, inline)
+        except (Invalid, Malformed) as refusal:
+            return list(refusal.issues)
+        return validate(questionnaire, response, self.clock())
+
+    def assess(self, response: Json) -> Judged:
+        """The triage of `response`, drafts included, by the published page it names.
+
+        Raises Malformed (no QuestionnaireResponse) and Invalid (no such page, or answers that cannot be read).
+        """
+        _expect_response(response)
+        pack = self.pages.resolve(_canonical(response))
+        if pack is None:
+            raise _unknown_questionnaire(response)
+        context = self._legible(pack.questionnaire, response)
+        assessment = assess(pack.plan, context)
+        return Judged(pack.plan, assessment, triage_observation(pack.plan, assessment, context))
+
+    def extract(self, response: Json, inline: Json | None = None) -> Json:
+        """The transaction Bundle of the resources that the Questionnaire's templates give.
+
+        Raises Malformed (no QuestionnaireResponse) and Invalid (no such Questionnaire, answers that cannot be read, or
+        templates that cannot be carried out).
+        """
+        _expect_response(response)
+        questionnaire, extraction = self._extraction(response, inline)
+        context = self._legible(questionnaire, response)
+        return transaction_bundle(extract(extraction, context, self.new_id))
+
+    def _questionnaire(self, response: Json, inline: Json | None) -> Questionnaire:
+        _expect_response(response)
+        if inline is not None:
+            return compile_inline(inline)
+        pack = self.pages.resolve(_canonical(response))
+        if pack is None:
+            raise _unknown_questionnaire(response)
+        return pack.questionnaire
+
+    def _extraction(self, response: Json, inline: Json | None) -> tuple[Questionnaire, Extraction]:
+        if inline is not None:
+            questionnaire = compile_inline(inline)
+            return questionnaire, compile_extraction(questionnaire)
+        pack = self.pages.resolve(_canonical(response))
+        if pack is None:
+            raise _unknown_questionnaire(response)
+        return pack.questionnaire, pack.extraction
+
+    def _legible(self, questionnaire: Questionnaire, response: Json) -> ResponseContext:
+        now = self.clock()
+        issues = validate(questionnaire, response, now)
+        illegible = [issue for issue in issues if issue.is_error and issue.detail not in _LEGIBLE]
+        if illegible:
+            raise Invalid(illegible)
+        return read_response(questionnaire, response, now)
+
+
+def compile_inline(definition: Json) -> Questionnaire:
+    """The Questionnaire that came with a request, compiled with the value sets it contains.
+
+    Raises Invalid when it is no Questionnaire of FHIR R4; a broken expression in it is an issue of what it judges.
+    """
+    if definition.get("resourceType") != "Questionnaire":
+        text = "The parameter 'questionnaire' takes a Questionnaire."
+        raise Invalid([error(IssueType.STRUCTURE, text, "Questionnaire", "malformed")])
+    faults = [issue for issue in structure_issues(definition) if issue.is_error]
+    if faults:
+        raise Invalid(faults)
+    return compile_questionnaire(definition, Terminology.of(definition.get("contained", ())))
+
+
+def refuse_inline() -> NotSupported:
+    """Why a triage takes no Questionnaire along: its rules are published with the page."""
+    text = "$assess judges by the rules of a published page; a Questionnaire sent along has none. Leave it out."
+    return NotSupported([error(IssueType.NOT_SUPPORTED, text, "Parameters.parameter")])
+
+
+def _expect_response(response: Json) -> None:
+    if response.get("resourceType") != RESPONSE_TYPE:
+        text = f"A {RESPONSE_TYPE} is expected here."
+        raise Malformed([error(IssueType.STRUCTURE, text, "resourceType", "malformed")])
+
+
+def _canonical(response: Json) -> str:
+    canonical = response.get("questionnaire")
+    if not isinstance(canonical, str) or not canonical:
+        text = "The response must name its questionnaire by canonical URL."
+        raise Invalid([error(IssueType.REQUIRED, text, f"{RESPONSE_TYPE}.questionnaire", "required-missing")])
+    return canonical
+
+
+def _unknown_questionnaire(response: Json) -> Invalid:
+    text = f"No questionnaire '{response['questionnaire']}' is published here. GET Questionnaire lists those that are."
+    return Invalid([error(IssueType.NOT_FOUND, text, f"{RESPONSE_TYPE}.questionnaire", "unknown-questionnaire")])

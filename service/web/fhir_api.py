@@ -1,0 +1,201 @@
+"""The FHIR REST API below /fhir: metadata, read, vread, search, create."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import UnsupportedMediaType
+
+from service.errors import Invalid, IssueType, Malformed, NotFound, NotSupported, error
+from service.fhir.json import Json
+from service.fhir.outcome import operation_outcome
+from service.fhir.primitives import instant
+from service.records.search import Query, parse_query
+from service.records.searchable import PARAMETERS
+from service.records.submission import Receipt, Sender
+from service.web.capability import ResourceCapability, capability_statement, operation_definitions
+from service.web.content import (
+    FORM,
+    Return,
+    answer_type,
+    body_resource,
+    fhir_answer,
+    has_body,
+    idempotency_key,
+    preferences,
+)
+from service.web.publications import KNOWN_NAMES, PUBLISHED_PARAMETERS, PUBLISHED_TYPES, Publications
+from service.web.searching import Found, Mode, Result, SearchRequest, read_search, searchset
+from service.web.site import Site
+
+RESPONSE_TYPE = "QuestionnaireResponse"
+RECORD_TYPES = tuple(PARAMETERS)
+_WITH_PATIENT = (RESPONSE_TYPE, "Observation", "Condition")
+_PROVENANCE = "Provenance:target"
+_RESPONSE_DOCUMENTATION = "Responses to the published pages: in-progress, completed, amended, entered-in-error."
+_PUBLISHED_DOCUMENTATION = "The artifacts of the published pages; a Questionnaire's id is its folder's name."
+_DEFINITION_DOCUMENTATION = "The operations of this service's own."
+_RECORD_DOCUMENTATION = "What this service extracted from responses, as delivered or waiting for delivery."
+
+
+def fhir_routes(site: Site) -> Blueprint:
+    """The routes of the FHIR REST API."""
+    routes = Blueprint("fhir", __name__, url_prefix="/fhir")
+    publications = Publications.of(artifact for pack in site.packs for artifact in pack.artifacts)
+    definitions = Publications.of(operation_definitions())
+    published = f"/<any({','.join(PUBLISHED_TYPES)}):resource_type>"
+    recorded = f"/<any({','.join(RECORD_TYPES)}):resource_type>"
+
+    @routes.before_request
+    def negotiate() -> None:
+        if request.method != "OPTIONS":
+            answer_type(request)
+
+    @routes.get("/metadata")
+    def metadata() -> ResponseReturnValue:
+        base = site.fhir_base(request)
+        statement = capability_statement(base, site.version, instant(site.started_at), capabilities())
+        return fhir_answer(request, statement)
+
+    @routes.get(f"{published}/<resource_id>")
+    def read_published(resource_type: str, resource_id: str) -> ResponseReturnValue:
+        return _read_answer(publications.read(resource_type, resource_id), resource_type)
+
+    @routes.get("/OperationDefinition/<resource_id>")
+    def read_definition(resource_id: str) -> ResponseReturnValue:
+        return _read_answer(definitions.read("OperationDefinition", resource_id), "OperationDefinition")
+
+    @routes.get(published)
+    @routes.post(f"{published}/_search")
+    def search_published(resource_type: str) -> ResponseReturnValue:
+        _expect_form()
+        search = read_search(request, KNOWN_NAMES)
+        return _search_answer(site, resource_type, search, publications.search(resource_type, search))
+
+    @routes.get(f"{recorded}/<resource_id>")
+    def read_recorded(resource_type: str, resource_id: str) -> ResponseReturnValue:
+        return _read_answer(site.store.read(resource_type, resource_id), resource_type)
+
+    @routes.get(f"{recorded}/<resource_id>/_history/<version>")
+    def vread(resource_type: str, resource_id: str, version: str) -> ResponseReturnValue:
+        known = version.isascii() and version.isdigit() and len(version) < 10
+        found = site.store.read(resource_type, resource_id, int(version)) if known else None
+        return _read_answer(found, resource_type)
+
+    @routes.get(recorded)
+    @routes.post(f"{recorded}/_search")
+    def search_recorded(resource_type: str) -> ResponseReturnValue:
+        _expect_form()
+        search = read_search(request, _known_names(resource_type))
+        result = _stored_result(site, _query(site, resource_type, search))
+        return _search_answer(site, resource_type, search, result)
+
+    @routes.post(f"/{RESPONSE_TYPE}")
+    def create() -> ResponseReturnValue:
+        body = body_resource(request)
+        condition = request.headers.get("If-None-Exist")
+        receipt = site.intake.submit(body, Sender("", idempotency_key(request), condition))
+        return _receipt_answer(site, receipt)
+
+    @routes.post("")
+    def refuse_bundle() -> ResponseReturnValue:
+        text = f"Batches and transactions are not taken. POST each response to [base]/{RESPONSE_TYPE}."
+        raise NotSupported([error(IssueType.NOT_SUPPORTED, text)])
+
+    return routes
+
+
+def capabilities() -> Iterator[ResourceCapability]:
+    """What each resource type offers, as the CapabilityStatement tells it."""
+    read_only = ("read", "search-type")
+    for resource_type in PUBLISHED_TYPES:
+        yield ResourceCapability(resource_type, read_only, PUBLISHED_PARAMETERS, (), _PUBLISHED_DOCUMENTATION)
+    yield ResourceCapability("OperationDefinition", ("read",), {}, (), _DEFINITION_DOCUMENTATION)
+    for resource_type in RECORD_TYPES:
+        is_response = resource_type == RESPONSE_TYPE
+        yield ResourceCapability(
+            type=resource_type,
+            interactions=(*read_only, "vread", "create") if is_response else (*read_only, "vread"),
+            parameters=_parameter_types(resource_type),
+            reverse_includes=() if resource_type == "Provenance" else (_PROVENANCE,),
+            documentation=_RESPONSE_DOCUMENTATION if is_response else _RECORD_DOCUMENTATION,
+        )
+
+
+def _parameter_types(resource_type: str) -> Mapping[str, str]:
+    types = {"_id": "token"}
+    if resource_type in _WITH_PATIENT:
+        types |= {"patient": "reference", "subject": "reference"}
+    # FHIR calls a search by canonical a search by reference.
+    for name, parameter in PARAMETERS[resource_type].items():
+        types[name] = "reference" if parameter.kind.value == "canonical" else parameter.kind.value
+    return types
+
+
+def _known_names(resource_type: str) -> frozenset[str]:
+    return frozenset(_parameter_types(resource_type))
+
+
+def _query(site: Site, resource_type: str, search: SearchRequest) -> Query:
+    own_bases = [site.fhir_base(request), *([site.fhir_server_url] if site.fhir_server_url else [])]
+    try:
+        return parse_query(resource_type, search.pairs, own_bases)
+    except Invalid as refusal:
+        # A search has no resource at fault: what cannot be read is the request itself.
+        raise Malformed(refusal.issues) from refusal
+
+
+def _stored_result(site: Site, query: Query) -> Result:
+    page = site.store.search(query)
+    found = [*(Found(one) for one in page.matches), *(Found(one, Mode.INCLUDE) for one in page.included)]
+    return Result(page.total, tuple(found), query.count, query.offset, query.ignored)
+
+
+def _search_answer(site: Site, resource_type: str, search: SearchRequest, result: Result) -> Response:
+    base = site.fhir_base(request)
+    return fhir_answer(request, searchset(search, result, f"{base}/{resource_type}", base))
+
+
+def _expect_form() -> None:
+    if request.method == "POST" and request.mimetype != FORM and has_body(request):
+        raise UnsupportedMediaType(f"A search is posted as a form: 'Content-Type: {FORM}'.")
+
+
+def _read_answer(resource: Json | None, resource_type: str) -> Response:
+    if resource is None:
+        raise NotFound([error(IssueType.NOT_FOUND, f"There is no such {resource_type} here.")])
+    headers = version_headers(resource)
+    if request.if_none_match.contains_weak(_version(resource)):
+        return fhir_answer(request, None, 304, headers)
+    return fhir_answer(request, resource, 200, headers)
+
+
+def _receipt_answer(site: Site, receipt: Receipt) -> Response:
+    location = f"{site.fhir_base(request)}/{RESPONSE_TYPE}/{receipt.id}/_history/{receipt.version_id}"
+    headers = {**version_headers(receipt.response), "Location": location}
+    body: Json | None = None
+    match preferences(request).returning:
+        case Return.REPRESENTATION:
+            body = receipt.response
+        case Return.OPERATION_OUTCOME:
+            body = operation_outcome(receipt.warnings)
+        case Return.MINIMAL:
+            pass
+    return fhir_answer(request, body, 201 if receipt.created else 200, headers)
+
+
+def version_headers(resource: Json) -> dict[str, str]:
+    """ETag and Last-Modified of a resource, as far as its meta tells them."""
+    headers = {"ETag": f'W/"{_version(resource)}"'}
+    changed = resource["meta"].get("lastUpdated")
+    if changed is not None:
+        headers["Last-Modified"] = format_datetime(datetime.fromisoformat(changed).astimezone(UTC), usegmt=True)
+    return headers
+
+
+def _version(resource: Json) -> str:
+    return str(resource["meta"]["versionId"])

@@ -1,0 +1,43 @@
+"""What the web application is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Request
+
+from service.packs import Pack
+from service.records.evaluation import Evaluation
+from service.records.ports import Clock, NewId, Store
+from service.records.submission import Intake
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The parts and settings that the routes use.
+
+    `public_url` is the address clients use, without /fhir (None: the one they called); `trusted_hosts` are the host
+    names that are answered (empty: any); `worker_alive` tells whether this process's delivery worker lives (None: it
+    has none); `started_at` is aware UTC.
+    """
+
+    packs: tuple[Pack, ...]
+    store: Store
+    intake: Intake
+    evaluation: Evaluation
+    clock: Clock
+    new_id: NewId
+    version: str
+    started_at: datetime
+    public_url: str | None
+    fhir_server_url: str | None
+    trusted_hosts: tuple[str, ...]
+    cors_origins: tuple[str, ...]
+    max_body_bytes: int
+    worker_alive: Callable[[], bool | None]
+
+    def fhir_base(self, request: Request) -> str:
+        """The FHIR base address as clients know it, without a trailing slash."""
+        return f"{self.public_url or request.host_url.rstrip('/')}/fhir"

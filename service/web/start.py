@@ -1,0 +1,28 @@
+"""The start page: what runs here, and where to find it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from service.web.fhir_api import RESPONSE_TYPE
+from service.web.site import Site
+
+
+def start_routes(site: Site) -> Blueprint:
+    """The route of the start page."""
+    routes = Blueprint("start", __name__)
+
+    @routes.get("/")
+    def start() -> ResponseReturnValue:
+        base = site.fhir_base(request)
+        return render_template(
+            "start.html",
+            packs=site.packs,
+            base=base,
+            response_type=RESPONSE_TYPE,
+            version=site.version,
+            fhir_server_url=site.fhir_server_url,
+        )
+
+    return routes
