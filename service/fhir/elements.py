@@ -1,0 +1,51 @@
+"""Reading FHIR elements: extensions, choice values, canonicals, codings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from service.fhir.json import Json
+
+
+def extensions(element: Json, url: str) -> Iterator[Json]:
+    """The extensions of `element` with this `url`, in order."""
+    return (extension for extension in element.get("extension", ()) if extension.get("url") == url)
+
+
+def extension_value(element: Json, url: str) -> Any:
+    """The value of the first extension with this `url`; None when there is none or it has no value."""
+    for extension in extensions(element, url):
+        return choice_value(extension)
+    return None
+
+
+def choice_value(element: Json) -> Any:
+    """The value of the choice element `value[x]` of `element`, whatever its type; None when absent."""
+    key = choice_key(element)
+    return None if key is None else element[key]
+
+
+def choice_key(element: Json) -> str | None:
+    """The name under which `value[x]` stands in `element` ("valueCoding"); None when absent."""
+    for key in element:
+        if key.startswith("value") and len(key) > len("value"):
+            return key
+    return None
+
+
+def canonical(resource: Json) -> str:
+    """The canonical of `resource` with its version ("url|version"), or without when it has none."""
+    version = resource.get("version")
+    return f"{resource['url']}|{version}" if version else str(resource["url"])
+
+
+def split_canonical(text: str) -> tuple[str, str | None]:
+    """The url and the version of a canonical; a fragment is dropped."""
+    url, _, version = text.partition("#")[0].partition("|")
+    return url, version or None
+
+
+def coding_token(coding: Json) -> str:
+    """A Coding as a token "system|code" (FHIR search syntax, unescaped)."""
+    return f"{coding.get('system', '')}|{coding.get('code', '')}"

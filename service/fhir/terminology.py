@@ -1,0 +1,136 @@
+"""Value sets and code systems that are at hand: contained in a Questionnaire, or shipped with a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from service.fhir.elements import split_canonical
+from service.fhir.json import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Terminology:
+    """Value sets and code systems by canonical; lookups with a version find that version only."""
+
+    value_sets: dict[str, Json]
+    code_systems: dict[str, Json]
+
+    @classmethod
+    def of(cls, resources: Iterable[Json]) -> Terminology:
+        """The ValueSets and CodeSystems among `resources`; others are passed over."""
+        value_sets: dict[str, Json] = {}
+        code_systems: dict[str, Json] = {}
+        for resource in resources:
+            match resource.get("resourceType"):
+                case "ValueSet":
+                    _index(value_sets, resource)
+                case "CodeSystem":
+                    _index(code_systems, resource)
+        return cls(value_sets, code_systems)
+
+    def expand(self, value_set: Json | str | None) -> tuple[Json, ...] | None:
+        """The Codings of a value set (a resource, or its canonical).
+
+        None when it cannot be told here: it is unknown, has filters, or takes in a whole code system that is not at
+        hand. An `expansion` inside the resource is believed.
+        """
+        resource = self.value_sets.get(value_set) if isinstance(value_set, str) else value_set
+        if resource is None:
+            return None
+        if "expansion" in resource:
+            return tuple(_expansion_codings(resource["expansion"].get("contains", [])))
+        compose = resource.get("compose", {})
+        included: dict[tuple[Any, Any], Json] = {}
+        for part in compose.get("include", []):
+            codings = self._part(part)
+            if codings is None:
+                return None
+            included.update({_key(coding): coding for coding in codings})
+        for part in compose.get("exclude", []):
+            codings = self._part(part)
+            if codings is None:
+                return None
+            for coding in codings:
+                included.pop(_key(coding), None)
+        return tuple(included.values())
+
+    def display(self, system: str, code: str) -> str | None:
+        """The display of a code of a code system that is at hand; None when it is not."""
+        resource = self.code_systems.get(system)
+        for concept in concepts(resource) if resource else ():
+            if concept.get("code") == code:
+                return concept.get("display")
+        return None
+
+    def _part(self, part: Json) -> tuple[Json, ...] | None:
+        if "filter" in part:
+            return None
+        codings: tuple[Json, ...] | None = None
+        if "system" in part:
+            codings = self._system_codings(part)
+            if codings is None:
+                return None
+        for reference in part.get("valueSet", []):
+            others = self.expand(reference)
+            if others is None:
+                return None
+            keys = {_key(coding) for coding in others}
+            codings = others if codings is None else tuple(coding for coding in codings if _key(coding) in keys)
+        return codings or ()
+
+    def _system_codings(self, part: Json) -> tuple[Json, ...] | None:
+        system = part["system"]
+        listed = part.get("concept")
+        if listed is None:
+            resource = self.code_systems.get(system)
+            if resource is None or resource.get("content") != "complete":
+                return None
+            listed = list(concepts(resource))
+        return tuple(_coding(system, concept) for concept in listed)
+
+
+def concepts(code_system: Json) -> Iterator[Json]:
+    """Every concept of a CodeSystem, parents before children."""
+    waiting = list(reversed(code_system.get("concept", [])))
+    while waiting:
+        concept = waiting.pop()
+        yield concept
+        waiting.extend(reversed(concept.get("concept", [])))
+
+
+def concept_property(concept: Json, code: str) -> Any:
+    """The value of a concept's property; None when it has none."""
+    for entry in concept.get("property", []):
+        if entry.get("code") == code:
+            return next((value for key, value in entry.items() if key.startswith("value")), None)
+    return None
+
+
+def _index(found: dict[str, Json], resource: Json) -> None:
+    url = resource.get("url")
+    if url is None:
+        return
+    found[url] = resource
+    if resource.get("version"):
+        found[f"{split_canonical(url)[0]}|{resource['version']}"] = resource
+
+
+def _expansion_codings(contains: list[Json]) -> Iterator[Json]:
+    for entry in contains:
+        if "code" in entry and not entry.get("abstract"):
+            yield _coding(entry.get("system"), entry)
+        yield from _expansion_codings(entry.get("contains", []))
+
+
+def _coding(system: str | None, concept: Json) -> Json:
+    coding: Json = {} if system is None else {"system": system}
+    coding["code"] = concept["code"]
+    if "display" in concept:
+        coding["display"] = concept["display"]
+    return coding
+
+
+def _key(coding: Json) -> tuple[Any, Any]:
+    return coding.get("system"), coding.get("code")

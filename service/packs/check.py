@@ -1,0 +1,140 @@
+"""Static checks of a page: what would only be seen when a patient answers is refused before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+
+from service.errors import DomainError, Issue, IssueType, error
+from service.fhir.elements import choice_key
+from service.fhir.json import Json
+from service.fhir.models import model_issues
+from service.fhirpath import Expression, FhirPathError
+from service.packs.pack import Pack
+from service.packs.samples import sample_responses
+from service.sdc.context import read_response
+from service.sdc.extraction import extract
+from service.sdc.support import unsupported_features
+
+_CHECKED_AT = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def check_pack(pack: Pack) -> list[Issue]:
+    """Everything that makes a compiled page unfit to be served; empty when it is fit.
+
+    Each artifact and each resource that a template gives for sample answers passes its fhir.resources R4B model and
+    the invariants that those models leave out; every linkId in an expression or enableWhen is one of the page's.
+    """
+    issues = [issue for artifact in pack.artifacts for issue in model_issues(artifact)]
+    issues.extend(unsupported_features(pack.questionnaire.definition))
+    issues.extend(_identity_issues(pack))
+    issues.extend(_link_id_issues(pack))
+    issues.extend(_condition_issues(pack))
+    # Samples of a page that is wrong so far would only say the same again.
+    return issues or list(_template_issues(pack))
+
+
+def _identity_issues(pack: Pack) -> Iterator[Issue]:
+    identity = pack.questionnaire.definition.get("id")
+    if identity != pack.name:
+        text = f"The Questionnaire's id is '{identity}', but its folder is '{pack.name}'. Make them one."
+        yield error(IssueType.VALUE, text, "Questionnaire.id")
+    seen: set[tuple[str, str]] = set()
+    for artifact in pack.artifacts:
+        kind = artifact["resourceType"]
+        key = kind, str(artifact.get("id"))
+        if "id" not in artifact or "url" not in artifact:
+            yield error(IssueType.REQUIRED, "A published artifact needs id and url.", kind)
+        elif key in seen:
+            yield error(IssueType.DUPLICATE, f"Two artifacts are {kind}/{artifact['id']}.", f"{kind}.id")
+        seen.add(key)
+
+
+def _link_id_issues(pack: Pack) -> Iterator[Issue]:
+    known = pack.questionnaire.by_link_id
+    for path, expression in _expressions(pack):
+        for link_id in sorted(expression.link_ids - known.keys()):
+            yield error(IssueType.NOT_FOUND, f"The expression asks for '{link_id}', which is no item.", path)
+
+
+def _expressions(pack: Pack) -> Iterator[tuple[str, Expression]]:
+    questionnaire = pack.questionnaire
+    for variable in questionnaire.variables:
+        yield f"Questionnaire.extension (variable {variable.name})", variable.expression
+    for item in questionnaire.by_link_id.values():
+        if item.enable_expression is not None:
+            yield item.path, item.enable_expression
+        for held in (*item.constraints, *item.variables):
+            yield item.path, held.expression
+    for index, rule in enumerate(pack.plan.rules):
+        yield f"PlanDefinition.action[{index}].condition[0]", rule.expression
+
+
+def _condition_issues(pack: Pack) -> Iterator[Issue]:
+    """An enableWhen that waits for an answer which its question cannot have never shows its item."""
+    for item in pack.questionnaire.by_link_id.values():
+        for index, condition in enumerate(item.conditions):
+            question = pack.questionnaire.by_link_id[condition.question]
+            if condition.value_key != "valueCoding" or not question.options:
+                continue
+            wanted = {option.value.get("valueCoding", {}).get("code") for option in question.options}
+            if condition.answer.get("code") not in wanted:
+                text = f"'{condition.question}' has no option '{condition.answer.get('code')}'."
+                yield error(IssueType.CODE_INVALID, text, f"{item.path}.enableWhen[{index}].answerCoding")
+
+
+def _template_issues(pack: Pack) -> Iterator[Issue]:
+    seen: set[tuple[str, str | None]] = set()
+    for response in sample_responses(pack.questionnaire):
+        numbers = count()
+        try:
+            context = read_response(pack.questionnaire, response, _CHECKED_AT)
+            found = extract(pack.extraction, context, lambda: f"{next(numbers)}")  # noqa: B023
+        except (DomainError, FhirPathError) as fault:
+            yield error(IssueType.PROCESSING, f"A sample answer cannot be extracted: {fault}", "Questionnaire")
+            return
+        for extracted in found:
+            path = f"Questionnaire.contained ({extracted.template})"
+            for issue in (*model_issues(extracted.resource), *invariant_issues(extracted.resource)):
+                text = f"A sample answer gives a wrong resource: {issue.text} ({issue.expression})"
+                if (path, text) not in seen:
+                    seen.add((path, text))
+                    yield error(issue.code, text, path)
+
+
+def invariant_issues(resource: Json) -> Iterator[Issue]:
+    """The R4 invariants obs-6, obs-7, con-3, con-4 and con-5 of `resource`, which the models do not hold."""
+    match resource.get("resourceType"):
+        case "Observation":
+            yield from _observation_issues(resource)
+        case "Condition":
+            yield from _condition_resource_issues(resource)
+
+
+def _observation_issues(observation: Json) -> Iterator[Issue]:
+    key = choice_key(observation)
+    if key is not None and "dataAbsentReason" in observation:
+        text = "obs-6: an Observation has a value or a dataAbsentReason, not both."
+        yield error(IssueType.INVARIANT, text, "Observation.dataAbsentReason")
+    codings = _codings(observation.get("code", {}))
+    if key is not None and any(_codings(part.get("code", {})) & codings for part in observation.get("component", [])):
+        text = "obs-7: a component must not have the code of its Observation."
+        yield error(IssueType.INVARIANT, text, "Observation.component")
+
+
+def _condition_resource_issues(condition: Json) -> Iterator[Issue]:
+    clinical = {code for _, code in _codings(condition.get("clinicalStatus", {}))}
+    verification = {code for _, code in _codings(condition.get("verificationStatus", {}))}
+    category = {code for element in condition.get("category", []) for _, code in _codings(element)}
+    if "entered-in-error" in verification and clinical:
+        yield error(IssueType.INVARIANT, "con-5: no clinicalStatus when entered in error.", "Condition.clinicalStatus")
+    if not clinical and "entered-in-error" not in verification and "problem-list-item" in category:
+        yield error(IssueType.INVARIANT, "con-3: a problem needs a clinicalStatus.", "Condition.clinicalStatus")
+    abated = any(key.startswith("abatement") for key in condition)
+    if abated and not clinical & {"inactive", "resolved", "remission"}:
+        yield error(IssueType.INVARIANT, "con-4: what is abated is inactive.", "Condition.clinicalStatus")
+
+
+def _codings(concept: Json) -> set[tuple[str | None, str | None]]:
+    return {(coding.get("system"), coding.get("code")) for coding in concept.get("coding", [])}

@@ -1,0 +1,1 @@
+"""Structured Data Capture: compiles one Questionnaire and one PlanDefinition, and applies them to responses."""

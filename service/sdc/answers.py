@@ -1,0 +1,127 @@
+"""Judges the answers of one question: type, value, and whether they are among its options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from service.errors import Issue, IssueType, error
+from service.fhir.elements import choice_key
+from service.fhir.json import Json
+from service.fhir.primitives import is_date, is_datetime, is_decimal, is_integer, is_string, is_time, is_uri
+from service.sdc.questionnaire import Item, ItemType, answer_key
+
+_VALUE_KEY: Mapping[ItemType, str] = MappingProxyType(
+    {
+        ItemType.BOOLEAN: "valueBoolean",
+        ItemType.DECIMAL: "valueDecimal",
+        ItemType.INTEGER: "valueInteger",
+        ItemType.DATE: "valueDate",
+        ItemType.DATE_TIME: "valueDateTime",
+        ItemType.TIME: "valueTime",
+        ItemType.STRING: "valueString",
+        ItemType.TEXT: "valueString",
+        ItemType.URL: "valueUri",
+        ItemType.CHOICE: "valueCoding",
+        ItemType.OPEN_CHOICE: "valueCoding",
+        ItemType.ATTACHMENT: "valueAttachment",
+        ItemType.REFERENCE: "valueReference",
+        ItemType.QUANTITY: "valueQuantity",
+    }
+)
+
+_PRIMITIVES: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
+    {
+        "valueBoolean": (lambda value: isinstance(value, bool), "true or false"),
+        "valueDecimal": (is_decimal, "a number, without quotes"),
+        "valueInteger": (is_integer, "a whole number, without quotes"),
+        "valueDate": (is_date, "a date of the calendar: YYYY, YYYY-MM or YYYY-MM-DD"),
+        "valueDateTime": (is_datetime, "a date, or YYYY-MM-DDThh:mm:ss with an offset such as +01:00 or Z"),
+        "valueTime": (is_time, "a time hh:mm:ss"),
+        "valueString": (is_string, "a text that is not empty"),
+        "valueUri": (is_uri, "a URI without blanks"),
+    }
+)
+
+
+def answer_issues(item: Item, answers: Sequence[Json], path: str) -> Iterator[Issue]:
+    """The findings about the answers of `item`, whose response item stands at `path`."""
+    seen = set()
+    for position, answer in enumerate(answers):
+        place = f"{path}.answer[{position}]"
+        key = choice_key(answer)
+        if key is None:
+            text = f"The answer to '{item.link_id}' has no value. Give {_wanted(item)}, or remove the answer."
+            yield error(IssueType.REQUIRED, text, place, "answer-without-value")
+            continue
+        fault = _type_issue(item, key, answer[key], place) or _option_issue(item, key, answer[key], place)
+        if fault is not None:
+            yield fault
+        identity = answer_key(key, answer[key])
+        if identity in seen:
+            yield error(IssueType.DUPLICATE, "The same answer stands twice. Remove one.", place, "duplicate-answer")
+        seen.add(identity)
+
+
+def answer_text(item: Item, answer: Json) -> str:
+    """One answer in words: an option by the Questionnaire's own display, a quantity with its unit, else as given."""
+    key = choice_key(answer)
+    if key is None:
+        return ""
+    option = item.option_keys.get(answer_key(key, answer[key]))
+    value = option.value[key] if option else answer[key]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, dict):
+        return str(value)
+    if "value" in value:
+        return f"{value['value']} {value.get('unit', value.get('code', ''))}".strip()
+    return str(value.get("display") or value.get("code") or value.get("reference") or value.get("title") or "")
+
+
+def _type_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
+    if key not in _allowed_keys(item):
+        text = f"'{item.link_id}' takes {_wanted(item)}, not {key}."
+        return error(IssueType.STRUCTURE, text, f"{place}.{key}", "wrong-type")
+    if key in _PRIMITIVES:
+        is_valid, wanted = _PRIMITIVES[key]
+        if not is_valid(value):
+            text = f"The value for '{item.link_id}' must be {wanted}."
+            return error(IssueType.VALUE, text, f"{place}.{key}", "invalid-value")
+        if item.type is ItemType.STRING and ("\n" in value or "\r" in value):
+            text = f"'{item.link_id}' takes a single line. Remove the line breaks."
+            return error(IssueType.VALUE, text, f"{place}.{key}", "invalid-value")
+    return None
+
+
+def _option_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
+    is_open_text = item.type is ItemType.OPEN_CHOICE and key == "valueString"
+    if item.unresolved_value_set is not None and key == "valueCoding":
+        text = f"The value set '{item.unresolved_value_set}' of '{item.link_id}' is not at hand to judge this code."
+        return error(IssueType.NOT_SUPPORTED, text, f"{place}.{key}", "value-set-unresolved")
+    if item.options is None or is_open_text or answer_key(key, value) in item.option_keys:
+        return None
+    text = f"This is no option of '{item.link_id}'. Use system and code of one of {_option_list(item)}."
+    return error(IssueType.CODE_INVALID, text, f"{place}.{key}", "not-an-option")
+
+
+def _allowed_keys(item: Item) -> frozenset[str]:
+    if item.options is not None:
+        keys = {option.key[0] for option in item.options}
+        return frozenset(keys | {"valueString"} if item.type is ItemType.OPEN_CHOICE else keys)
+    if item.type is ItemType.OPEN_CHOICE:
+        return frozenset({"valueCoding", "valueString"})
+    if item.type is ItemType.QUESTION:
+        return frozenset(_VALUE_KEY.values())
+    return frozenset({_VALUE_KEY[item.type]})
+
+
+def _wanted(item: Item) -> str:
+    return " or ".join(sorted(_allowed_keys(item)))
+
+
+def _option_list(item: Item) -> str:
+    codes = [key[-1] for key in item.option_keys]
+    shown = ", ".join(codes[:12])
+    return f"{shown}, …" if len(codes) > 12 else shown

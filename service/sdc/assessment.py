@@ -1,0 +1,143 @@
+"""Applies the rules of a page to a response: which fired, which could not be judged, and why.
+
+Three-valued: a rule whose condition is empty is not assessed, never silently absent. The highest fired rule decides
+the level. Of a draft only the rules of the highest level are judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.fhir.json import Json
+from service.fhirpath import Environment, EvaluationError, Node
+from service.fhirpath import Item as Value
+from service.sdc.answers import answer_text
+from service.sdc.context import ResponseContext, Variables
+from service.sdc.triage import Fact, Level, Rule, TriagePlan
+
+DRAFT_STATUS = "in-progress"
+
+
+class RuleState(StrEnum):
+    """What came of a rule."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    NOT_ASSESSED = "not-assessed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A question behind a rule's outcome, as asked, and its answers as given; no answers: it is still open."""
+
+    link_id: str
+    question: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOutcome:
+    """What came of one rule, the answers behind it, and the sentences for the patient when it fired.
+
+    `fault` says why a condition could not be evaluated; the rule is then not assessed.
+    """
+
+    rule: Rule
+    state: RuleState
+    reasons: tuple[Reason, ...]
+    sentences: tuple[str, ...]
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The outcomes of the rules judged, in the plan's order. `level` is None for a draft where nothing fired."""
+
+    level: Level | None
+    outcomes: tuple[RuleOutcome, ...]
+    is_draft: bool
+
+    @property
+    def fired(self) -> tuple[RuleOutcome, ...]:
+        """The rules that are present, highest level first, in the plan's order within a level."""
+        present = [outcome for outcome in self.outcomes if outcome.state is RuleState.PRESENT]
+        return tuple(sorted(present, key=lambda outcome: -outcome.rule.level.order))
+
+    @property
+    def not_assessed(self) -> tuple[RuleOutcome, ...]:
+        """The rules that could not be judged for want of an answer."""
+        return tuple(outcome for outcome in self.outcomes if outcome.state is RuleState.NOT_ASSESSED)
+
+
+def assess(plan: TriagePlan, context: ResponseContext) -> Assessment:
+    """The assessment of a response by `plan`."""
+    is_draft = context.response.get("status") == DRAFT_STATUS
+    judged = [rule for rule in plan.rules if not is_draft or rule.level == plan.highest]
+    outcomes: dict[str, RuleOutcome] = {}
+    for stage in sorted({rule.stage for rule in judged}):
+        environment = _stage_environment(context, list(outcomes.values()))
+        for rule in judged:
+            if rule.stage == stage:
+                outcomes[rule.id] = _judge(rule, context, environment)
+    fired = [outcome.rule.level for outcome in outcomes.values() if outcome.state is RuleState.PRESENT]
+    ordered = tuple(outcomes[rule.id] for rule in judged)
+    return Assessment(max(fired, default=None), ordered, is_draft)
+
+
+def _stage_environment(context: ResponseContext, earlier: Sequence[RuleOutcome]) -> Environment:
+    known: dict[str, Sequence[Value]] = {
+        "fired": [outcome.rule.id for outcome in earlier if outcome.state is RuleState.PRESENT],
+        "notAssessed": [outcome.rule.id for outcome in earlier if outcome.state is RuleState.NOT_ASSESSED],
+    }
+    return Variables(context.environment, [], (), known).environment
+
+
+def _judge(rule: Rule, context: ResponseContext, environment: Environment) -> RuleOutcome:
+    focus = [Node.of_resource(context.counted)]
+    try:
+        held = rule.expression.test(focus, environment)
+        if held is True:
+            added = (text for expression, text in rule.additions if expression.test(focus, environment) is True)
+            sentences = (rule.sentence, *added)
+            return RuleOutcome(rule, RuleState.PRESENT, tuple(_reasons(rule, context, environment)), sentences)
+    except EvaluationError as fault:
+        return RuleOutcome(rule, RuleState.NOT_ASSESSED, (), (), str(fault))
+    if held is False:
+        return RuleOutcome(rule, RuleState.ABSENT, (), ())
+    return RuleOutcome(rule, RuleState.NOT_ASSESSED, tuple(_open_questions(rule, context, environment)), ())
+
+
+def _reasons(rule: Rule, context: ResponseContext, environment: Environment) -> Iterator[Reason]:
+    """The answers behind the facts that are true; where none is, the questions that are open."""
+    true = [fact for fact in rule.facts if list(environment.variables[fact.name]) == [True]]
+    if not true:
+        yield from _open_questions(rule, context, environment)
+        return
+    link_ids = frozenset[str]().union(*(fact.link_ids for fact in true))
+    literals = frozenset[str]().union(*(fact.literals for fact in true))
+    yield from _answered(link_ids, literals, context)
+
+
+def _open_questions(rule: Rule, context: ResponseContext, environment: Environment) -> Iterator[Reason]:
+    """The questions of the facts that are empty, which an answer would settle."""
+    empty: list[Fact] = [fact for fact in rule.facts if not environment.variables[fact.name]]
+    link_ids = frozenset[str]().union(*(fact.link_ids for fact in empty))
+    yield from _answered(link_ids, frozenset(), context)
+
+
+def _answered(link_ids: frozenset[str], literals: frozenset[str], context: ResponseContext) -> Iterator[Reason]:
+    given: dict[str, list[Json]] = {}
+    for entry in context.counted_entries.entries():
+        given.setdefault(entry.item.link_id, []).extend(entry.answers)
+    for link_id, item in context.questionnaire.by_link_id.items():
+        if link_id in link_ids:
+            answers = given.get(link_id, [])
+            named = [answer for answer in answers if _code(answer) in literals]
+            yield Reason(link_id, item.text, tuple(answer_text(item, answer) for answer in named or answers))
+
+
+def _code(answer: Json) -> str | None:
+    coding = answer.get("valueCoding")
+    return coding.get("code") if isinstance(coding, dict) else None

@@ -1,0 +1,193 @@
+"""One response read against its Questionnaire: what is hidden, what counts, and what expressions see of it.
+
+Validation looks at the response as sent. Assessment and extraction look at what counts: without answers to hidden
+questions, and without an exclusive option ("none of these") that stands beside another answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+
+from service.fhir.elements import choice_key
+from service.fhir.json import Json
+from service.fhir.primitives import date_of, is_datetime
+from service.fhirpath import Environment, Expression, Node
+from service.fhirpath import Item as Value
+from service.sdc.enablement import Enablement, ExpressionTest, disabled_entries, hidden_link_ids, prune
+from service.sdc.items import Entry, Paired, Scope, pair
+from service.sdc.questionnaire import Item, Questionnaire, Variable, answer_key
+
+_MOST_ROUNDS = 16
+"""How long a chain of questions that hide one another by expressions is followed."""
+
+
+class Variables(Mapping[str, Sequence[Value]]):
+    """Values known by name, and named expressions evaluated when first read, before those of an outer mapping."""
+
+    def __init__(
+        self,
+        outer: Environment,
+        focus: Sequence[Value],
+        named: Sequence[Variable] = (),
+        known: Mapping[str, Sequence[Value]] | None = None,
+    ) -> None:
+        self._outer = outer.variables
+        self._focus = focus
+        self._expressions: Mapping[str, Expression] = {variable.name: variable.expression for variable in named}
+        self._values: dict[str, Sequence[Value]] = dict(known or {})
+        self.environment = replace(outer, variables=self)
+
+    def __getitem__(self, name: str) -> Sequence[Value]:
+        if name in self._values:
+            return self._values[name]
+        expression = self._expressions.get(name)
+        if expression is None:
+            return self._outer[name]
+        value = self._values[name] = expression.evaluate(self._focus, self.environment)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict.fromkeys(self._outer), **self._expressions, **self._values})
+
+    def __len__(self) -> int:
+        return len({*self._outer, *self._expressions, *self._values})
+
+
+@dataclass(frozen=True)
+class ResponseContext:
+    """A response (its shape already checked) read against its Questionnaire.
+
+    `counted` is the response as assessment and extraction see it; `disabled` the entries that are hidden though they
+    stand in the response; `exclusive_conflicts` the entries where an exclusive option stands beside another answer.
+    """
+
+    questionnaire: Questionnaire
+    response: Json
+    now: datetime
+    paired: Paired
+    enablement: Enablement
+    disabled: frozenset[Entry]
+    exclusive_conflicts: tuple[Entry, ...]
+    counted: Json
+    environment: Environment
+
+    @cached_property
+    def counted_entries(self) -> Paired:
+        """`counted` paired with the Questionnaire."""
+        return self.paired if self.counted is self.response else pair(self.questionnaire, self.counted)
+
+    def environment_of(self, entry: Entry) -> Environment:
+        """What an expression on the entry's item sees: its own variables and those around it."""
+        return _entry_environment(self.environment, entry)
+
+
+def read_response(
+    questionnaire: Questionnaire, response: Json, now: datetime, launch: Mapping[str, Json] | None = None
+) -> ResponseContext:
+    """`response` read against `questionnaire` at the time `now` (aware).
+
+    `launch` holds resources by the name of their launch context ("patient"). Raises EvaluationError when an expression
+    that decides what is shown cannot be evaluated.
+    """
+    paired = pair(questionnaire, response)
+    conflicts = tuple(entry for entry in paired.entries() if _conflicting(entry))
+    dropped = {id(entry.node): _exclusive_positions(entry) for entry in conflicts}
+    base = _base_variables(questionnaire, response, now, launch or {}, conflicts)
+    counted, disabled = response, frozenset[Entry]()
+    for _ in range(_MOST_ROUNDS):
+        environment = _root_environment(questionnaire, counted, now, base)
+        enablement = Enablement(questionnaire, _expression_test(environment))
+        before, disabled = disabled, frozenset(disabled_entries(enablement, paired))
+        counted = prune(response, disabled, dropped)
+        if disabled == before:
+            break
+    hidden = list(dict.fromkeys(hidden_link_ids(enablement, paired.root)))
+    environment = _root_environment(questionnaire, counted, now, {**base, "hidden": hidden})
+    return ResponseContext(questionnaire, response, now, paired, enablement, disabled, conflicts, counted, environment)
+
+
+def _base_variables(
+    questionnaire: Questionnaire,
+    response: Json,
+    now: datetime,
+    launch: Mapping[str, Json],
+    conflicts: Sequence[Entry],
+) -> dict[str, Sequence[Value]]:
+    return {
+        "questionnaire": [Node.of_resource(questionnaire.definition)],
+        "ucum": ["http://unitsofmeasure.org"],
+        "sct": ["http://snomed.info/sct"],
+        "loinc": ["http://loinc.org"],
+        "hidden": [],
+        "exclusiveConflicts": [entry.item.link_id for entry in conflicts],
+        "authoredDate": _authored_date(response, now),
+        **{name: [] for name in questionnaire.launch_contexts},
+        **{name: [Node.of_resource(resource)] for name, resource in launch.items()},
+    }
+
+
+def _authored_date(response: Json, now: datetime) -> list[Value]:
+    authored = response.get("authored")
+    if authored is None:
+        return [Node.of(now.date().isoformat(), "date")]
+    day = date_of(authored) if is_datetime(authored) else None
+    return [] if day is None else [Node.of(day.isoformat(), "date")]
+
+
+def _root_environment(
+    questionnaire: Questionnaire, response: Json, now: datetime, base: Mapping[str, Sequence[Value]]
+) -> Environment:
+    root = Node.of_resource(response)
+    variables = {**base, "resource": [root], "rootResource": [root], "context": [root]}
+    outer = Environment(now=now, variables=variables, items_by_link_id=_index(response))
+    return Variables(outer, [root], questionnaire.variables).environment
+
+
+def _index(response: Json) -> dict[str, list[Node]]:
+    index: dict[str, list[Node]] = {}
+    waiting = list(reversed(response.get("item", [])))
+    while waiting:
+        node = waiting.pop()
+        index.setdefault(node["linkId"], []).append(Node.of(node, "QuestionnaireResponse.item"))
+        below = list(node.get("item", []))
+        for answer in node.get("answer", []):
+            below.extend(answer.get("item", []))
+        waiting.extend(reversed(below))
+    return index
+
+
+def _expression_test(environment: Environment) -> ExpressionTest:
+    def test(item: Item, expression: Expression, scope: Scope) -> bool:
+        entries = scope.entries.get(item.link_id)
+        entry = entries[0] if entries else Entry(item, {"linkId": item.link_id}, scope.path, scope)
+        return expression.test([_node(entry)], _entry_environment(environment, entry)) is True
+
+    return test
+
+
+def _entry_environment(root: Environment, entry: Entry) -> Environment:
+    outer = root if entry.scope.owner is None else _entry_environment(root, entry.scope.owner)
+    focus = [_node(entry)]
+    known = {"context": focus, "qitem": [Node.of(entry.item.definition, "Questionnaire.item")]}
+    return Variables(outer, focus, entry.item.variables, known).environment
+
+
+def _node(entry: Entry) -> Node:
+    return Node.of(entry.node, "QuestionnaireResponse.item")
+
+
+def _conflicting(entry: Entry) -> bool:
+    return len(entry.answers) > 1 and bool(_exclusive_positions(entry))
+
+
+def _exclusive_positions(entry: Entry) -> set[int]:
+    positions = set()
+    for position, answer in enumerate(entry.answers):
+        key = choice_key(answer)
+        option = entry.item.option_keys.get(answer_key(key, answer[key])) if key else None
+        if option is not None and option.exclusive:
+            positions.add(position)
+    return positions

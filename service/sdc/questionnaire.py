@@ -1,0 +1,325 @@
+"""A Questionnaire compiled: its items as an indexed tree, with every expression ready to run.
+
+FHIR R4 Questionnaire (http://hl7.org/fhir/R4/questionnaire.html) with SDC STU4 extensions. What cannot be compiled
+becomes an issue of the compiled Questionnaire: a gate may refuse it, a validation of a response reports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from service.errors import Issue, IssueType, Severity, error
+from service.fhir.elements import choice_key, extension_value, extensions
+from service.fhir.json import Json
+from service.fhir.terminology import Terminology
+from service.fhirpath import Expression, FhirPathError, compile_expression
+from service.sdc import vocabulary as sdc
+
+
+class ItemType(StrEnum):
+    """FHIR R4 item-type."""
+
+    GROUP = "group"
+    DISPLAY = "display"
+    QUESTION = "question"
+    BOOLEAN = "boolean"
+    DECIMAL = "decimal"
+    INTEGER = "integer"
+    DATE = "date"
+    DATE_TIME = "dateTime"
+    TIME = "time"
+    STRING = "string"
+    TEXT = "text"
+    URL = "url"
+    CHOICE = "choice"
+    OPEN_CHOICE = "open-choice"
+    ATTACHMENT = "attachment"
+    REFERENCE = "reference"
+    QUANTITY = "quantity"
+
+
+class EnableBehavior(StrEnum):
+    """FHIR R4 questionnaire-enable-behavior."""
+
+    ALL = "all"
+    ANY = "any"
+
+
+AnswerKey = tuple[str, ...]
+"""What makes two answers the same answer: (value key, value), for a Coding (value key, system, code)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One answerOption: the element with its value[x], its identity, and whether it stands alone."""
+
+    value: Json
+    key: AnswerKey
+    exclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One enableWhen: `answer` is the wanted value, `value_key` how an answer names that type ("valueCoding")."""
+
+    question: str
+    operator: str
+    value_key: str
+    answer: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One questionnaire-constraint: a response passes when `expression` is not false."""
+
+    key: str
+    severity: Severity
+    human: str
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A named expression, visible below the element it stands on."""
+
+    name: str
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a Questionnaire. `path` is its place there; `options` is None where any value may be given."""
+
+    link_id: str
+    type: ItemType
+    text: str
+    path: str
+    definition: Json
+    required: bool
+    repeats: bool
+    ancestors: tuple[str, ...]
+    options: tuple[Option, ...] | None
+    option_keys: Mapping[AnswerKey, Option]
+    unresolved_value_set: str | None
+    conditions: tuple[Condition, ...]
+    behavior: EnableBehavior
+    enable_expression: Expression | None
+    constraints: tuple[Constraint, ...]
+    variables: tuple[Variable, ...]
+    items: tuple[Item, ...]
+
+    @property
+    def is_question(self) -> bool:
+        """True where a person gives an answer."""
+        return self.type not in (ItemType.GROUP, ItemType.DISPLAY)
+
+    @property
+    def is_conditional(self) -> bool:
+        """True where an answer elsewhere decides whether the item is shown."""
+        return bool(self.conditions) or self.enable_expression is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Questionnaire:
+    """A compiled Questionnaire; `issues` say what of it could not be compiled."""
+
+    definition: Json
+    url: str | None
+    version: str | None
+    status: str
+    items: tuple[Item, ...]
+    by_link_id: Mapping[str, Item]
+    variables: tuple[Variable, ...]
+    constraints: tuple[Constraint, ...]
+    launch_contexts: frozenset[str]
+    issues: tuple[Issue, ...]
+
+    @property
+    def variable_names(self) -> frozenset[str]:
+        """The names that an expression on the Questionnaire's root may read."""
+        return _root_names(self.launch_contexts) | {variable.name for variable in self.variables}
+
+
+def compile_questionnaire(definition: Json, terminology: Terminology | None = None) -> Questionnaire:
+    """The compiled form of a Questionnaire resource; `terminology` adds value sets beside the contained ones.
+
+    Raises nothing for what is wrong inside: see `Questionnaire.issues`.
+    """
+    return _Compiler(definition, terminology or Terminology.of(())).compile()
+
+
+def answer_key(value_key: str, value: Any) -> AnswerKey:
+    """The identity of an answer by the name of its element (`valueCoding`) and its value."""
+    if isinstance(value, dict):
+        if "code" in value or value_key == "valueCoding":
+            return value_key, str(value.get("system", "")), str(value.get("code", value.get("display", "")))
+        return value_key, str(value.get("reference", value))
+    return value_key, str(value)
+
+
+@dataclass(slots=True)
+class _Compiler:
+    definition: Json
+    terminology: Terminology
+    issues: list[Issue] = field(default_factory=list)
+    by_link_id: dict[str, Item] = field(default_factory=dict)
+
+    def compile(self) -> Questionnaire:
+        launch_contexts = frozenset(self._launch_contexts())
+        names = _root_names(launch_contexts)
+        variables = self._variables(self.definition, "Questionnaire", names, "QuestionnaireResponse")
+        names |= {variable.name for variable in variables}
+        constraints = self._constraints(self.definition, "Questionnaire", names, "QuestionnaireResponse")
+        items = self._items(self.definition, "Questionnaire", names, ())
+        self._check_conditions()
+        return Questionnaire(
+            definition=self.definition,
+            url=self.definition.get("url"),
+            version=self.definition.get("version"),
+            status=self.definition.get("status", "unknown"),
+            items=items,
+            by_link_id=self.by_link_id,
+            variables=variables,
+            constraints=constraints,
+            launch_contexts=launch_contexts,
+            issues=tuple(self.issues),
+        )
+
+    def _launch_contexts(self) -> Iterator[str]:
+        for extension in extensions(self.definition, sdc.LAUNCH_CONTEXT):
+            name = extension_value(extension, "name")
+            yield name["code"] if isinstance(name, dict) else str(name)
+
+    def _items(self, parent: Json, path: str, names: frozenset[str], ancestors: tuple[str, ...]) -> tuple[Item, ...]:
+        return tuple(
+            self._item(definition, f"{path}.item[{index}]", names, ancestors)
+            for index, definition in enumerate(parent.get("item", []))
+        )
+
+    def _item(self, definition: Json, path: str, names: frozenset[str], ancestors: tuple[str, ...]) -> Item:
+        link_id = definition.get("linkId", "")
+        variables = self._variables(definition, path, names, "QuestionnaireResponse.item")
+        names |= {variable.name for variable in variables}
+        options, unresolved = self._options(definition, path)
+        item = Item(
+            link_id=link_id,
+            type=self._type(definition, path),
+            text=definition.get("text", ""),
+            path=path,
+            definition=definition,
+            required=definition.get("required", False),
+            repeats=definition.get("repeats", False),
+            ancestors=ancestors,
+            options=options,
+            option_keys={option.key: option for option in options or ()},
+            unresolved_value_set=unresolved,
+            conditions=tuple(self._conditions(definition, path)),
+            behavior=EnableBehavior(definition.get("enableBehavior", EnableBehavior.ALL)),
+            enable_expression=self._expression(
+                extension_value(definition, sdc.ENABLE_WHEN_EXPRESSION), path, names, "QuestionnaireResponse.item"
+            ),
+            constraints=self._constraints(definition, path, names, "QuestionnaireResponse.item"),
+            variables=variables,
+            items=self._items(definition, path, names, (*ancestors, link_id)),
+        )
+        if link_id in self.by_link_id:
+            self._refuse(IssueType.DUPLICATE, f"The linkId '{link_id}' stands twice. Give each item its own.", path)
+        self.by_link_id[link_id] = item
+        return item
+
+    def _type(self, definition: Json, path: str) -> ItemType:
+        try:
+            return ItemType(definition.get("type", ""))
+        except ValueError:
+            known = ", ".join(ItemType)
+            self._refuse(IssueType.CODE_INVALID, f"'{definition.get('type')}' is no item type. Use {known}.", path)
+            return ItemType.DISPLAY
+
+    def _options(self, definition: Json, path: str) -> tuple[tuple[Option, ...] | None, str | None]:
+        """The options of a question, and the canonical of a value set that is not at hand."""
+        if "answerOption" in definition:
+            return tuple(_option(element) for element in definition["answerOption"]), None
+        canonical = definition.get("answerValueSet")
+        if canonical is None:
+            return None, None
+        codings = self.terminology.expand(self._contained(canonical[1:]) if canonical.startswith("#") else canonical)
+        if codings is None:
+            text = f"The value set '{canonical}' is not at hand, or cannot be listed. Contain it, or list its codes."
+            self.issues.append(Issue(Severity.WARNING, IssueType.NOT_FOUND, text, f"{path}.answerValueSet"))
+            return None, canonical
+        return tuple(_option({"valueCoding": coding}) for coding in codings), None
+
+    def _contained(self, identity: str) -> Json | None:
+        contained = self.definition.get("contained", [])
+        return next((resource for resource in contained if resource.get("id") == identity), None)
+
+    def _conditions(self, definition: Json, path: str) -> Iterator[Condition]:
+        for index, element in enumerate(definition.get("enableWhen", [])):
+            key = next((name for name in element if name.startswith("answer")), None)
+            if key is None or "question" not in element or "operator" not in element:
+                text = "An enableWhen needs question, operator and answer[x]."
+                self._refuse(IssueType.REQUIRED, text, f"{path}.enableWhen[{index}]")
+                continue
+            value_key = key.replace("answer", "value", 1)
+            yield Condition(element["question"], element["operator"], value_key, element[key])
+
+    def _check_conditions(self) -> None:
+        for item in self.by_link_id.values():
+            for index, condition in enumerate(item.conditions):
+                place = f"{item.path}.enableWhen[{index}]"
+                if condition.question not in self.by_link_id:
+                    self._refuse(IssueType.NOT_FOUND, f"There is no item '{condition.question}'.", f"{place}.question")
+                if condition.operator not in ("exists", "=", "!=", ">", "<", ">=", "<="):
+                    self._refuse(IssueType.CODE_INVALID, f"'{condition.operator}' is no operator.", f"{place}.operator")
+
+    def _constraints(self, element: Json, path: str, names: frozenset[str], context: str) -> tuple[Constraint, ...]:
+        found = []
+        for extension in extensions(element, sdc.CONSTRAINT):
+            text = extension_value(extension, "expression")
+            expression = self._expression({"expression": text}, path, names, context)
+            if expression is not None:
+                severity = Severity(extension_value(extension, "severity") or "error")
+                human = extension_value(extension, "human") or f"It breaks the rule {text}."
+                found.append(Constraint(str(extension_value(extension, "key")), severity, human, expression))
+        return tuple(found)
+
+    def _variables(self, element: Json, path: str, names: frozenset[str], context: str) -> tuple[Variable, ...]:
+        found: list[Variable] = []
+        for extension in extensions(element, sdc.VARIABLE):
+            source = extension.get("valueExpression", {})
+            expression = self._expression(source, path, names, context)
+            if expression is not None:
+                found.append(Variable(source.get("name", ""), expression))
+                names |= {source.get("name", "")}
+        return tuple(found)
+
+    def _expression(self, source: Json | None, path: str, names: frozenset[str], context: str) -> Expression | None:
+        if source is None:
+            return None
+        language, text = source.get("language", "text/fhirpath"), source.get("expression")
+        if language != "text/fhirpath" or not isinstance(text, str):
+            reason = f"Only FHIRPath expressions are supported, not '{language}'."
+            self._refuse(IssueType.NOT_SUPPORTED, reason, path)
+            return None
+        try:
+            return compile_expression(text, context_type=context, variables=names)
+        except FhirPathError as fault:
+            name = f" (variable {source['name']})" if "name" in source else ""
+            self._refuse(IssueType.INVALID, f"The expression{name} cannot be compiled: {fault}", path)
+            return None
+
+    def _refuse(self, code: IssueType, text: str, path: str) -> None:
+        self.issues.append(error(code, text, path, "questionnaire-unusable"))
+
+
+def _option(element: Json) -> Option:
+    key = choice_key(element) or "valueString"
+    exclusive = extension_value(element, sdc.OPTION_EXCLUSIVE) is True
+    return Option({key: element.get(key)}, answer_key(key, element.get(key)), exclusive)
+
+
+def _root_names(launch_contexts: frozenset[str]) -> frozenset[str]:
+    return sdc.STANDARD_VARIABLES | sdc.RESPONSE_VARIABLES | launch_contexts

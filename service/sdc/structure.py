@@ -1,0 +1,42 @@
+"""The shape of a QuestionnaireResponse, before anything is asked of its meaning."""
+
+from __future__ import annotations
+
+from service.errors import Issue, IssueType, error
+from service.fhir.json import Json
+from service.fhir.structure import structure_issues
+
+_STATUSES = ("in-progress", "completed", "amended", "entered-in-error", "stopped")
+
+
+def response_structure_issues(response: Json) -> list[Issue]:
+    """The findings about the shape of `response`; without an error it can be paired with a Questionnaire."""
+    kind = response.get("resourceType")
+    if kind != "QuestionnaireResponse":
+        text = f"This is a {kind}. Send a QuestionnaireResponse."
+        return [error(IssueType.INVALID, text, "QuestionnaireResponse.resourceType", "malformed")]
+    issues = structure_issues(response)
+    status = response.get("status")
+    if status not in _STATUSES:
+        text = f"The status must be one of {', '.join(_STATUSES)}."
+        code = IssueType.REQUIRED if status is None else IssueType.CODE_INVALID
+        issues.append(error(code, text, "QuestionnaireResponse.status", "invalid-status"))
+    if "modifierExtension" in response:
+        text = "A modifier extension would change the meaning of the response, and none is understood here. Remove it."
+        issues.append(error(IssueType.EXTENSION, text, "QuestionnaireResponse.modifierExtension", "unknown-element"))
+    if not issues:
+        issues.extend(_missing_link_ids(response, "QuestionnaireResponse"))
+    return issues
+
+
+def _missing_link_ids(holder: Json, path: str) -> list[Issue]:
+    issues = []
+    for index, item in enumerate(holder.get("item", [])):
+        place = f"{path}.item[{index}]"
+        if "linkId" not in item:
+            text = "Every item names the question it answers in linkId."
+            issues.append(error(IssueType.REQUIRED, text, f"{place}.linkId", "required-missing"))
+        issues.extend(_missing_link_ids(item, place))
+        for position, answer in enumerate(item.get("answer", [])):
+            issues.extend(_missing_link_ids(answer, f"{place}.answer[{position}]"))
+    return issues

@@ -1,0 +1,69 @@
+"""Which extensions of FHIR and SDC the engine carries out, and which it may leave to the form that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from service.errors import Issue, IssueType, error
+from service.fhir.json import Json
+from service.sdc import vocabulary as sdc
+
+_CARRIED_OUT = frozenset(
+    {
+        sdc.VARIABLE,
+        sdc.CONSTRAINT,
+        sdc.OPTION_EXCLUSIVE,
+        sdc.LAUNCH_CONTEXT,
+        sdc.INITIAL_EXPRESSION,
+        sdc.ENABLE_WHEN_EXPRESSION,
+        sdc.TEMPLATE_EXTRACT,
+        sdc.TEMPLATE_EXTRACT_CONTEXT,
+        sdc.TEMPLATE_EXTRACT_VALUE,
+        sdc.EXTRACT_ALLOCATE_ID,
+    }
+)
+_CORE = "http://hl7.org/fhir/StructureDefinition/"
+_SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
+_SHOWN_ONLY = frozenset(
+    {
+        _CORE + "questionnaire-itemControl",
+        _CORE + "questionnaire-choiceOrientation",
+        _CORE + "questionnaire-displayCategory",
+        _CORE + "questionnaire-optionPrefix",
+        _CORE + "entryFormat",
+        _CORE + "translation",
+        _CORE + "rendering-style",
+        _CORE + "rendering-markdown",
+        _CORE + "rendering-xhtml",
+        _CORE + "designNote",
+        _SDC + "shortText",
+        _SDC + "openLabel",
+        _SDC + "optionalDisplay",
+    }
+)
+_BEHAVIOUR = (_CORE, "http://hl7.org/fhir/uv/sdc/")
+
+
+def unsupported_features(definition: Json) -> Iterator[Issue]:
+    """An issue for each FHIR or SDC extension that would change what a Questionnaire means, but is not carried out."""
+    for path, url in _extension_urls(definition, "Questionnaire", within_template=False):
+        if url.startswith(_BEHAVIOUR) and url not in _CARRIED_OUT | _SHOWN_ONLY:
+            text = f"The extension {url} is not supported. Leave it out, or say it by another feature."
+            yield error(IssueType.NOT_SUPPORTED, text, path)
+
+
+def _extension_urls(node: object, path: str, *, within_template: bool) -> Iterator[tuple[str, str]]:
+    if isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from _extension_urls(child, f"{path}[{index}]", within_template=within_template)
+    elif isinstance(node, dict):
+        for key, child in node.items():
+            if key in ("extension", "modifierExtension"):
+                for index, extension in enumerate(child):
+                    url = str(extension.get("url"))
+                    # A template carries extensions for the resource that it becomes; those are not the form's.
+                    if not within_template or url.startswith(_SDC):
+                        yield f"{path}.{key}[{index}]", url
+            else:
+                inside = within_template or key == "contained"
+                yield from _extension_urls(child, f"{path}.{key}", within_template=inside)

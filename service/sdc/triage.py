@@ -1,0 +1,233 @@
+"""Red-flag logic as data: a PlanDefinition (eca-rule) compiled into rules.
+
+One action is one rule: `id`, `title`, `textEquivalent` (the sentence for the patient), `code` (the level), `condition`
+(FHIRPath, three-valued), `documentation` (the sources, each with `label` page, guidance or policy). A nested action
+with a condition adds a sentence where it holds. Levels are ordered by the property `order` of their CodeSystem.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import total_ordering
+
+from service.errors import Issue, IssueType, error
+from service.fhir.json import Json
+from service.fhir.terminology import Terminology, concept_property, concepts
+from service.fhirpath import Expression, FhirPathError, compile_expression
+from service.sdc import vocabulary as sdc
+from service.sdc.questionnaire import Questionnaire
+
+_STRING_LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'")
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A triage level: its code, how high it stands, and its interpretation code (N, A, AA) when it has one."""
+
+    system: str
+    code: str
+    display: str
+    order: int
+    interpretation: str | None
+
+    def __lt__(self, other: Level) -> bool:
+        return self.order < other.order
+
+    @property
+    def coding(self) -> Json:
+        """The level as a FHIR Coding."""
+        return {"system": self.system, "code": self.code, "display": self.display}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a rule comes from: `label` is page, guidance or policy."""
+
+    label: str
+    citation: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A variable that a rule reads: the questions it rests on, and the codes it names."""
+
+    name: str
+    link_ids: frozenset[str]
+    literals: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One red-flag rule. `additions` are sentences for the patient that hold under a condition of their own."""
+
+    id: str
+    title: str
+    level: Level
+    sentence: str
+    additions: tuple[tuple[Expression, str], ...]
+    sources: tuple[Source, ...]
+    expression: Expression
+    facts: tuple[Fact, ...]
+
+    @property
+    def stage(self) -> int:
+        """When the rule is judged: 0 from answers alone, 1 after those (`%notAssessed`), 2 last (`%fired`)."""
+        if "fired" in self.expression.variables:
+            return 2
+        return 1 if "notAssessed" in self.expression.variables else 0
+
+
+@dataclass(frozen=True, slots=True)
+class TriagePlan:
+    """A compiled PlanDefinition; `code` is the CodeableConcept of its result. `issues` say what is unusable in it."""
+
+    definition: Json
+    code: Json
+    rules: tuple[Rule, ...]
+    levels: tuple[Level, ...]
+    issues: tuple[Issue, ...]
+
+    @property
+    def highest(self) -> Level:
+        """The level that no other exceeds."""
+        return max(self.levels)
+
+
+def compile_plan(definition: Json, questionnaire: Questionnaire, terminology: Terminology) -> TriagePlan:
+    """The compiled form of a PlanDefinition whose conditions read the facts (root variables) of `questionnaire`.
+
+    `terminology` holds the CodeSystem of the levels. Raises nothing for what is wrong inside: see `TriagePlan.issues`.
+    """
+    return _Compiler(definition, questionnaire, terminology).compile()
+
+
+@dataclass(slots=True)
+class _Compiler:
+    definition: Json
+    questionnaire: Questionnaire
+    terminology: Terminology
+    issues: list[Issue] = field(default_factory=list)
+
+    def compile(self) -> TriagePlan:
+        facts = _facts(self.questionnaire)
+        levels = {(level.system, level.code): level for level in self._levels()}
+        rules = tuple(self._rules(facts, levels))
+        topics = self.definition.get("topic", [])
+        if not topics:
+            text = "The plan needs a topic: the code of the Observation that carries its result."
+            self._refuse(IssueType.REQUIRED, text, "PlanDefinition.topic")
+        if not rules:
+            self._refuse(IssueType.REQUIRED, "The plan has no usable rule.", "PlanDefinition.action")
+        return TriagePlan(
+            definition=self.definition,
+            code=topics[0] if topics else {},
+            rules=rules,
+            levels=tuple(sorted(levels.values())),
+            issues=tuple(self.issues),
+        )
+
+    def _levels(self) -> Iterator[Level]:
+        systems = {action["code"][0]["coding"][0].get("system") for action in self._actions() if _has_level(action)}
+        for system in sorted(system for system in systems if system):
+            code_system = self.terminology.code_systems.get(system)
+            if code_system is None:
+                text = f"The CodeSystem '{system}' of the levels is not in the page."
+                self._refuse(IssueType.NOT_FOUND, text, "PlanDefinition.action.code")
+                continue
+            for concept in concepts(code_system):
+                order = concept_property(concept, "order")
+                if isinstance(order, int):
+                    interpretation = concept_property(concept, "interpretation")
+                    yield Level(system, concept["code"], concept.get("display", concept["code"]), order, interpretation)
+
+    def _actions(self) -> list[Json]:
+        actions: list[Json] = self.definition.get("action", [])
+        return actions
+
+    def _rules(self, facts: Mapping[str, Fact], levels: Mapping[tuple[str, str], Level]) -> Iterator[Rule]:
+        seen: set[str] = set()
+        for index, action in enumerate(self._actions()):
+            path = f"PlanDefinition.action[{index}]"
+            identity = action.get("id", "")
+            missing = [name for name in ("id", "title", "textEquivalent", "condition") if not action.get(name)]
+            if missing:
+                self._refuse(IssueType.REQUIRED, f"A rule needs {', '.join(missing)}.", path)
+                continue
+            if identity in seen:
+                self._refuse(IssueType.DUPLICATE, f"The rule id '{identity}' stands twice.", path)
+            seen.add(identity)
+            coding = action["code"][0]["coding"][0] if _has_level(action) else {}
+            level = levels.get((coding.get("system", ""), coding.get("code", "")))
+            if level is None:
+                text = f"The rule {identity} needs a level: a code of a CodeSystem whose concepts have an `order`."
+                self._refuse(IssueType.REQUIRED, text, f"{path}.code")
+            expression = self._condition(action, path)
+            if level is None or expression is None:
+                continue
+            yield Rule(
+                id=identity,
+                title=action["title"],
+                level=level,
+                sentence=action["textEquivalent"],
+                additions=tuple(self._additions(action, path)),
+                sources=tuple(self._sources(action, path)),
+                expression=expression,
+                facts=tuple(facts[name] for name in sorted(expression.variables) if name in facts),
+            )
+
+    def _additions(self, action: Json, path: str) -> Iterator[tuple[Expression, str]]:
+        for index, nested in enumerate(action.get("action", [])):
+            expression = self._condition(nested, f"{path}.action[{index}]")
+            if expression is not None and nested.get("textEquivalent"):
+                yield expression, nested["textEquivalent"]
+
+    def _sources(self, action: Json, path: str) -> Iterator[Source]:
+        for document in action.get("documentation", []):
+            citation = document.get("citation") or document.get("display") or ""
+            yield Source(document.get("label", ""), citation, document.get("url"))
+        if not action.get("documentation"):
+            self._refuse(IssueType.REQUIRED, f"The rule {action.get('id')} names no source.", f"{path}.documentation")
+
+    def _condition(self, action: Json, path: str) -> Expression | None:
+        conditions = action.get("condition", [])
+        place = f"{path}.condition[0].expression"
+        if len(conditions) != 1 or conditions[0].get("expression", {}).get("language") != "text/fhirpath":
+            self._refuse(IssueType.INVALID, "A rule has exactly one condition, in text/fhirpath.", place)
+            return None
+        names = self.questionnaire.variable_names | sdc.RULE_VARIABLES
+        try:
+            return compile_expression(
+                conditions[0]["expression"].get("expression", ""),
+                context_type="QuestionnaireResponse",
+                variables=names,
+            )
+        except FhirPathError as fault:
+            self._refuse(IssueType.INVALID, f"The condition cannot be compiled: {fault}", place)
+            return None
+
+    def _refuse(self, code: IssueType, text: str, path: str) -> None:
+        self.issues.append(error(code, text, path, "plan-unusable"))
+
+
+def _has_level(action: Json) -> bool:
+    codes = action.get("code") or [{}]
+    return bool(codes[0].get("coding"))
+
+
+def _facts(questionnaire: Questionnaire) -> dict[str, Fact]:
+    """Each root variable with the questions and codes that it, or a variable it reads, names."""
+    facts: dict[str, Fact] = {}
+    for variable in questionnaire.variables:
+        expression = variable.expression
+        read = [facts[name] for name in expression.variables if name in facts]
+        literals = frozenset(_STRING_LITERAL.findall(expression.text))
+        facts[variable.name] = Fact(
+            variable.name,
+            expression.link_ids.union(*(fact.link_ids for fact in read)),
+            literals.union(*(fact.literals for fact in read)),
+        )
+    return facts

@@ -1,0 +1,38 @@
+"""Canonical urls of the FHIR R4 and SDC (STU4) extensions that the engine reads, and its own variables."""
+
+from __future__ import annotations
+
+_CORE = "http://hl7.org/fhir/StructureDefinition/"
+_SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
+
+VARIABLE = _CORE + "variable"
+CONSTRAINT = _CORE + "questionnaire-constraint"
+OPTION_EXCLUSIVE = _CORE + "questionnaire-optionExclusive"
+MIN_OCCURS = _CORE + "questionnaire-minOccurs"
+MAX_OCCURS = _CORE + "questionnaire-maxOccurs"
+MIN_LENGTH = _CORE + "minLength"
+MIN_VALUE = _CORE + "minValue"
+MAX_VALUE = _CORE + "maxValue"
+MAX_DECIMAL_PLACES = _CORE + "maxDecimalPlaces"
+REGEX = _CORE + "regex"
+
+LAUNCH_CONTEXT = _SDC + "launchContext"
+INITIAL_EXPRESSION = _SDC + "initialExpression"
+CALCULATED_EXPRESSION = _SDC + "calculatedExpression"
+ENABLE_WHEN_EXPRESSION = _SDC + "enableWhenExpression"
+TEMPLATE_EXTRACT = _SDC + "templateExtract"
+TEMPLATE_EXTRACT_CONTEXT = _SDC + "templateExtractContext"
+TEMPLATE_EXTRACT_VALUE = _SDC + "templateExtractValue"
+EXTRACT_ALLOCATE_ID = _SDC + "extractAllocateId"
+
+STANDARD_VARIABLES = frozenset(
+    {"resource", "rootResource", "context", "questionnaire", "qitem", "ucum", "sct", "loinc"}
+)
+"""Variables that FHIRPath, FHIR and SDC define for every expression in a Questionnaire."""
+
+RESPONSE_VARIABLES = frozenset({"authoredDate", "hidden", "exclusiveConflicts"})
+"""Variables of this engine about the response as a whole: the calendar date of `authored` in its own offset, the
+linkIds of questions that enableWhen hides, and of those where an exclusive option stood beside another answer."""
+
+RULE_VARIABLES = frozenset({"fired", "notAssessed"})
+"""Variables of this engine for rules about rules: the ids of the rules that fired, and of those not assessed."""
