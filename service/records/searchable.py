@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum, auto
@@ -105,7 +106,9 @@ def search_values(resource: Json) -> SearchValues:
                     url, _, version = value.partition("|")
                     terms.append(Term(name, url, version))
                 case Kind.DATE:
-                    spans.append(Span(name, *_span_of(value)))
+                    # What cannot be read is not found by date; whether it may be sent is for the delivery to judge.
+                    with suppress(ValueError):
+                        spans.append(Span(name, *_span_of(value)))
     return SearchValues(subject_key(resource.get("subject")), tuple(dict.fromkeys(terms)), tuple(spans))
 
 
@@ -189,14 +192,20 @@ def span(text: str) -> tuple[int, int]:
     What carries no zone is taken as UTC. Raises ValueError when `text` is none of them.
     """
     match = _DATE.fullmatch(text)
-    if match is None:
-        raise ValueError(f"'{text}' is no FHIR date")
-    part = match.groupdict()
-    day = date(int(part["year"]), int(part["month"] or 1), int(part["day"] or 1))
+    try:
+        if match is not None:
+            return _covered(match.groupdict())
+    except ValueError as fault:
+        raise ValueError(f"'{text}' is no FHIR date: {fault}") from fault
+    raise ValueError(f"'{text}' is no FHIR date")
+
+
+def _covered(part: Mapping[str, str | None]) -> tuple[int, int]:
+    day = date(int(part["year"] or 0), int(part["month"] or 1), int(part["day"] or 1))
     if part["month"] is None:
-        return _milliseconds(day), _milliseconds_of_year(day.year + 1, 1)
+        return _milliseconds(day), _milliseconds_of_month(day.year + 1, 1)
     if part["day"] is None:
-        return _milliseconds(day), _milliseconds_of_year(day.year + day.month // 12, day.month % 12 + 1)
+        return _milliseconds(day), _milliseconds_of_month(day.year + day.month // 12, day.month % 12 + 1)
     if part["hour"] is None:
         return _milliseconds(day), _milliseconds(day) + 86_400_000
     moment = _moment(day, part)
@@ -223,6 +232,6 @@ def _milliseconds(day: date) -> int:
     return (day - date(1970, 1, 1)).days * 86_400_000
 
 
-def _milliseconds_of_year(year: int, month: int) -> int:
+def _milliseconds_of_month(year: int, month: int) -> int:
     # The year after 9999 has no date; what lies before it is all that is asked.
     return _AFTER_ALL if year > 9999 else _milliseconds(date(year, month, 1))

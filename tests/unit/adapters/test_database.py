@@ -1,0 +1,121 @@
+"""What is SQLite's own: the file, its pragmas, and what happens when it cannot be used."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from service.adapters.database import Database, NewerSchema, open_database
+from service.errors import Unavailable
+from service.records.outbox import Target
+from service.records.search import parse_query
+
+TARGET = Target("https://ehr.example/fhir", failures=1)
+
+
+def opened(folder: Path) -> Database:
+    return open_database(f"sqlite:///{folder / 'data' / 'records.db'}", busy_timeout_seconds=0.05)
+
+
+def test_the_file_and_its_folder_are_the_owners_alone(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database:
+        database.set_target(TARGET)
+        for file in (tmp_path / "data").iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+def test_commits_are_synced_and_readers_do_not_wait(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database, database._engine.connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 50}
+
+
+def test_a_database_is_opened_again_with_all_it_held(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database:
+        database.set_target(TARGET)
+    with closing(opened(tmp_path)) as database:
+        assert database.targets() == (TARGET,)
+
+
+def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "data" / "records.db")) as connection, connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    with pytest.raises(NewerSchema, match="99"):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://localhost/records", "sqlite://", "sqlite:///:memory:", "sqlite:///a.db?mode=ro"]
+)
+def test_other_urls_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="sqlite:///path/to/file"):
+        open_database(url)
+
+
+def test_while_another_process_writes_reads_go_on_and_writes_are_unavailable(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database:
+        with closing(sqlite3.connect(tmp_path / "data" / "records.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert database.search(parse_query("Observation", [])).total == 0
+            with pytest.raises(Unavailable) as refused:
+                database.set_target(TARGET)
+            with pytest.raises(Unavailable):
+                database.check()
+        assert refused.value.retry_after_seconds > 0
+        database.set_target(TARGET)
+        assert database.targets() == (TARGET,)
+
+
+def test_while_another_thread_writes_writes_are_unavailable(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database:
+        refused: list[Unavailable] = []
+
+        def write() -> None:
+            try:
+                database.check()
+            except Unavailable as fault:
+                refused.append(fault)
+
+        with database._write():
+            thread = Thread(target=write)
+            thread.start()
+            thread.join()
+        assert len(refused) == 1
+        database.check()
+
+
+def test_a_full_database_is_unavailable_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database:
+        database.set_target(TARGET)
+        with database._engine.connect() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        long_name = "https://ehr.example/" + "fhir/" * 10_000
+        with pytest.raises(Unavailable, match="full"):
+            database.set_target(Target(long_name, failures=1))
+        assert database.targets() == (TARGET,)
+
+
+def test_a_database_that_may_not_be_written_is_unavailable(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database:
+        with database._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA query_only = ON")
+        with pytest.raises(Unavailable, match="readonly"):
+            database.set_target(TARGET)
+
+
+def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database, but long enough to be looked at as one" * 20)
+    with pytest.raises(Exception, match="file is not a database"):
+        open_database(f"sqlite:///{file}")
