@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
+from pathlib import Path
 from random import SystemRandom
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -16,7 +17,7 @@ from service.adapters.database import NewerSchema, open_database
 from service.adapters.fhir_server import RequestsFhirServer, Timeouts
 from service.config import PREFIX, Auth, ConfigurationInvalid, Settings
 from service.errors import Unavailable
-from service.packs import Pack, load_packs, shipped_pages
+from service.packs import Pack, load_pack, load_packs, shipped_pages
 from service.records.delivery import Delivery
 from service.records.evaluation import Evaluation
 from service.records.library import Library
@@ -105,13 +106,35 @@ def published_packs(settings: Settings) -> tuple[Pack, ...]:
 
     Raises PackInvalid, and ConfigurationInvalid when two folders hold pages of the same name.
     """
-    folders = settings.packs or (shipped_pages(),)
-    packs = [pack for folder in folders for pack in load_packs(folder)]
+    packs = [pack for folder in page_folders(settings) for pack in load_packs(folder)]
     names = [pack.name for pack in packs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigurationInvalid(f"{PREFIX}PACKS: two folders hold a page named {twice[0]}; name each page once")
     return tuple(packs)
+
+
+def page_folders(settings: Settings) -> tuple[Path, ...]:
+    """The folders of pages that are set, or the one that is shipped."""
+    return settings.packs or (shipped_pages(),)
+
+
+def evaluation(settings: Settings) -> Evaluation:
+    """Judges responses by the published pages, without a database. Raises as `published_packs`."""
+    return Evaluation(Library(published_packs(settings), ()), utc_now, random_id)
+
+
+def page_evaluation(folder: Path) -> Evaluation:
+    """Judges responses by the one page in `folder`, whatever canonical they name. Raises PackInvalid."""
+    return Evaluation(_OnePage(load_pack(folder)), utc_now, random_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _OnePage:
+    pack: Pack
+
+    def resolve(self, canonical: str) -> Pack | None:
+        return self.pack
 
 
 def fhir_server(settings: Settings, url: str) -> RequestsFhirServer:

@@ -1,0 +1,26 @@
+"""`db upgrade`."""
+
+from __future__ import annotations
+
+import click
+
+from service.bootstrap import start
+from service.cli.console import read_settings
+
+
+@click.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Make the database, or bring it to the schema of this release; `serve` does so by itself.
+
+    \b
+    Example:
+      symptom-intake db upgrade
+    """
+    settings = read_settings()
+    start(settings).store.close()
+    click.echo(f"The database is ready: {settings.database_url}")

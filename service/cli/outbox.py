@@ -1,0 +1,127 @@
+"""`outbox list`, `show`, `retry`: what is on its way to the FHIR server, and what was given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from service.bootstrap import Services, start
+from service.cli.console import EXIT_FAULT, fail, print_json, read_settings, table
+from service.fhir.primitives import instant
+from service.records.outbox import Letter, State, resumed, retried
+
+
+@click.group()
+def outbox() -> None:
+    """Look at deliveries, and retry those that were given up."""
+
+
+@outbox.command("list")
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only deliveries in this state.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The most to list.")
+def list_letters(state: str | None, limit: int) -> None:
+    """List deliveries, oldest first.
+
+    \b
+    Example:
+      symptom-intake outbox list --state dead
+    """
+    with _services() as services:
+        letters = services.store.letters(None if state is None else State(state), limit)
+        held = [target for target in services.store.targets() if target.held_until is not None]
+    header = ("ID", "STATE", "ATTEMPTS", "RESPONSE", "ACCEPTED", "PROBLEM")
+    click.echo(table(header, (_row(letter) for letter in letters)) if letters else "No deliveries.")
+    for target in held:
+        reason = f" {target.problem.text}" if target.problem else ""
+        click.echo(f"{target.name} is held until {instant(target.held_until or services.clock())}.{reason}")
+
+
+@outbox.command()
+@click.argument("letter_id", metavar="ID", type=int)
+def show(letter_id: int) -> None:
+    """Show one delivery as JSON, with the server's OperationOutcome and where its resources stand.
+
+    \b
+    Example:
+      symptom-intake outbox show 7
+    """
+    with _services() as services:
+        letter = _letter(services, letter_id)
+        placements = services.store.placements(letter.target, letter.response_id)
+    problem = letter.problem
+    print_json(
+        {
+            "id": letter.id,
+            "state": letter.state.value,
+            "response": f"QuestionnaireResponse/{letter.response_id}",
+            "version": letter.version,
+            "target": letter.target,
+            "attempts": letter.attempts,
+            "accepted": instant(letter.created_at),
+            "changed": instant(letter.changed_at),
+            "due": instant(letter.due_at),
+            "problem": problem and {"reason": problem.reason.value, "text": problem.text, "status": problem.status},
+            "outcome": problem and problem.outcome,
+            "locations": [placement.location for placement in placements],
+        }
+    )
+
+
+@outbox.command()
+@click.argument("letter_ids", metavar="[ID]...", type=int, nargs=-1)
+@click.option("--all", "all_dead", is_flag=True, help="Every delivery that was given up.")
+def retry(letter_ids: tuple[int, ...], all_dead: bool) -> None:
+    """Make deliveries due again, with all their attempts, and stop holding their servers.
+
+    \b
+    Examples:
+      symptom-intake outbox retry 7
+      symptom-intake outbox retry --all
+    """
+    if bool(letter_ids) == all_dead:
+        raise click.UsageError("Name deliveries by their ids, or use --all.")
+    with _services() as services:
+        letters = list(_all_dead(services)) if all_dead else [_letter(services, one) for one in letter_ids]
+        for letter in letters:
+            _retry(services, letter)
+    click.echo(f"{len(letters)} deliveries are due again.")
+
+
+def _all_dead(services: Services) -> Iterator[Letter]:
+    backlog = services.store.backlog()
+    dead = sum(entry.count for entry in backlog if entry.state is State.DEAD)
+    return iter(services.store.letters(State.DEAD, dead)) if dead else iter(())
+
+
+def _retry(services: Services, letter: Letter) -> None:
+    if letter.state not in (State.DEAD, State.PENDING):
+        fail(f"Delivery {letter.id} is {letter.state.value}; only dead and pending ones can be retried.")
+    target = resumed(services.store.target(letter.target))
+    if not services.store.change(letter, retried(letter, services.clock()), target=target):
+        fail(f"Delivery {letter.id} changed meanwhile. Look at it again.")
+
+
+def _letter(services: Services, letter_id: int) -> Letter:
+    letter = services.store.letter(letter_id)
+    if letter is None:
+        click.echo(f"Error: There is no delivery {letter_id}. 'symptom-intake outbox list' shows them.", err=True)
+        raise click.exceptions.Exit(EXIT_FAULT)
+    return letter
+
+
+def _row(letter: Letter) -> tuple[str, ...]:
+    problem = letter.problem
+    why = "" if problem is None else problem.reason.value + (f" ({problem.status})" if problem.status else "")
+    accepted = instant(letter.created_at)
+    return str(letter.id), letter.state.value, str(letter.attempts), letter.response_id, accepted, why
+
+
+@contextmanager
+def _services() -> Iterator[Services]:
+    services = start(read_settings())
+    try:
+        yield services
+    finally:
+        services.store.close()

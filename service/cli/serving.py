@@ -1,0 +1,146 @@
+"""`serve` and `deliver`: the processes that run until they are told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+import click
+from flask import Flask
+from waitress.server import create_server
+
+from service.bootstrap import Services, start
+from service.cli.console import EXIT_FAULT, configure_logging, fail, read_settings
+from service.cli.worker import DeliveryThread
+from service.config import PREFIX, ConfigurationInvalid, check_listening
+from service.records.delivery import DeliveryReport
+from service.records.outbox import State
+from service.web.app import create_app
+
+THREADS = 8
+# Beyond what any setting admits as a body, so that Flask refuses it with an OperationOutcome.
+MAX_RECEIVED_BYTES = 128 * 1024 * 1024
+STOP_SECONDS = 5.0
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--no-deliver", is_flag=True, help="Leave deliveries to 'symptom-intake deliver'.")
+def serve(host: str, port: int, no_deliver: bool) -> None:
+    """Serve HTTP, and deliver to the FHIR server that is set. SIGTERM or Ctrl-C ends both.
+
+    \b
+    Examples:
+      symptom-intake serve
+      SYMPTOM_INTAKE_FHIR_SERVER_URL=http://localhost:8080/fhir symptom-intake serve --port 9000
+    """
+    settings = read_settings()
+    check_listening(settings, host)
+    configure_logging(settings.log_level.value)
+    services = start(settings)
+    worker = DeliveryThread(services)
+    server = listen(create_app(services.site((lambda: None) if no_deliver else worker.alive)), host, port)
+    _end_on_signals()
+    if not no_deliver:
+        worker.start()
+    click.echo(f"Symptom Intake serves {address(host, server)}/ (FHIR: {address(host, server)}/fhir)")
+    click.echo(_delivery_line(services, no_deliver=no_deliver))
+    try:
+        server.run()
+    except SystemExit:
+        click.echo("Stopped.")
+    finally:
+        worker.stop(STOP_SECONDS)
+        server.close()
+        services.store.close()
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Deliver what is due now, then end; exit code 1 if something failed.")
+def deliver(once: bool) -> None:
+    """Deliver what waits to the FHIR server that is set. Any number of these may run beside each other.
+
+    \b
+    Examples:
+      symptom-intake deliver
+      symptom-intake deliver --once
+    """
+    settings = read_settings()
+    configure_logging(settings.log_level.value)
+    if settings.fhir_server_url is None:
+        raise ConfigurationInvalid(f"{PREFIX}FHIR_SERVER_URL: set the base address of the server to deliver to")
+    services = start(settings)
+    try:
+        if once:
+            _deliver_once(services)
+        else:
+            _deliver_until_told(services)
+    finally:
+        services.store.close()
+
+
+def listen(app: Flask, host: str, port: int) -> Any:
+    """A waitress server of `app`, listening but not yet running; ends the command when the port is taken."""
+    try:
+        return create_server(
+            app, host=host, port=port, threads=THREADS, ident="", max_request_body_size=MAX_RECEIVED_BYTES
+        )
+    except OSError as fault:
+        fail(f"Cannot listen on {host} port {port}: {fault.strerror}. Choose another with --port.")
+
+
+def address(host: str, server: Any) -> str:
+    """The address of a listening server, without a trailing slash."""
+    # A host name with several addresses makes waitress listen on each; they share the port that was asked for.
+    port = server.effective_port if hasattr(server, "effective_port") else server.effective_listen[0][1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _delivery_line(services: Services, *, no_deliver: bool) -> str:
+    url = services.settings.fhir_server_url
+    if url is None:
+        return f"No FHIR server is set ({PREFIX}FHIR_SERVER_URL): the record is kept here alone."
+    if no_deliver:
+        return f"Responses wait for 'symptom-intake deliver' to bring them to {url}."
+    return f"Delivering to {url}."
+
+
+def _deliver_once(services: Services) -> None:
+    delivery = services.delivery()
+    failed = False
+    while delivery is not None and (report := delivery.run_once()) is not None:
+        failed = failed or report.letter.state is not State.DELIVERED
+        click.echo(_report_line(report))
+    if failed:
+        raise click.exceptions.Exit(EXIT_FAULT)
+
+
+def _deliver_until_told(services: Services) -> None:
+    worker = DeliveryThread(services)
+    _end_on_signals()
+    worker.start()
+    click.echo(_delivery_line(services, no_deliver=False))
+    try:
+        threading.Event().wait()
+    except (SystemExit, KeyboardInterrupt):
+        click.echo("Stopped.")
+    finally:
+        worker.stop(STOP_SECONDS)
+
+
+def _report_line(report: DeliveryReport) -> str:
+    letter = report.letter
+    why = f": {letter.problem.text}" if letter.problem else ""
+    return f"Delivery {letter.id} of QuestionnaireResponse/{letter.response_id}: {letter.state.value}{why}"
+
+
+def _end_on_signals() -> None:
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)

@@ -1,0 +1,96 @@
+"""What `demo` tells in the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import click
+
+from service.fhir.json import Json
+from service.records.delivery import DeliveryReport
+from service.records.narrative import concept_text
+
+_WIDTH = 100
+
+
+def opening(base: str, questionnaires: Json, fhir_server_url: str | None, patient: str) -> None:
+    """What runs, what is published, and whom it is about."""
+    _heading("Symptom Intake: a demonstration with a temporary database and a synthetic patient")
+    click.echo(f"Serving {base}. GET Questionnaire finds {questionnaires['total']}:")
+    for entry in questionnaires.get("entry", []):
+        resource = entry["resource"]
+        click.echo(f"  {resource['title']} ({resource['url']}|{resource['version']}, {resource['status']})")
+    where = f"{fhir_server_url}/{patient}" if fhir_server_url else f"{patient}, in the embedded record alone"
+    click.echo(f"The patient is {where}.")
+
+
+def response(name: str, accepted: Json, triage: Json, resources: Sequence[Json]) -> None:
+    """One response: its answers, its triage with the reasons, and what stands in the record."""
+    _heading(f"Response {name}")
+    click.echo(f"POST QuestionnaireResponse -> 201 Created, QuestionnaireResponse/{accepted['id']}")
+    click.echo("\nAnswers")
+    for question, answers in _answers(accepted.get("item", [])):
+        _wrapped(f"{question} {click.style(answers, bold=True)}", "  ", "      ")
+    level = triage["valueCodeableConcept"]["coding"][0]
+    click.echo(f"\nTriage: {click.style(str(level.get('display', level['code'])), bold=True)} ({level['code']})")
+    for note in triage.get("note", []):
+        _wrapped(note["text"], "  - ", "    ")
+    counts = Counter(resource["resourceType"] for resource in resources)
+    click.echo(f"\nIn the record: {', '.join(f'{count} {kind}' for kind, count in counts.items())}")
+    for resource in resources:
+        click.echo(f"  {_line(resource)}")
+
+
+def delivery(report: DeliveryReport) -> None:
+    """What became of one delivery."""
+    letter = report.letter
+    why = f": {letter.problem.text}" if letter.problem else ""
+    _heading(f"Delivery to {letter.target}")
+    click.echo(f"One transaction for QuestionnaireResponse/{letter.response_id}: {letter.state.value}{why}")
+
+
+def read_back(base_url: str, resources: Sequence[tuple[str, Json | None]]) -> None:
+    """What the FHIR server answers for each location it gave."""
+    for location, resource in resources:
+        click.echo(f"  {base_url}/{location}  {'cannot be read back' if resource is None else _line(resource)}")
+
+
+def ending(prefix: str, fhir_server_url: str | None) -> None:
+    """What to do next."""
+    _heading("Now with a database that stays")
+    setting = f"{prefix}FHIR_SERVER_URL={fhir_server_url} " if fhir_server_url else ""
+    click.echo(f"  {setting}symptom-intake serve")
+    click.echo("Information only: not a medical device, not advice, no substitute for medical care.")
+
+
+def _answers(items: Sequence[Json]) -> Iterator[tuple[str, str]]:
+    for item in items:
+        texts = [_answer_text(answer) for answer in item.get("answer", [])]
+        if texts:
+            yield str(item.get("text", item["linkId"])), ", ".join(texts)
+        yield from _answers(item.get("item", []))
+
+
+def _answer_text(answer: Json) -> str:
+    value = next(value for key, value in answer.items() if key.startswith("value"))
+    return str(value.get("display", value.get("code"))) if isinstance(value, dict) else str(value)
+
+
+def _line(resource: Json) -> str:
+    """A resource on one line: its type, what it is about, and its value."""
+    kind = str(resource["resourceType"])
+    code = concept_text(resource["code"]) if "code" in resource else ""
+    value = concept_text(resource["valueCodeableConcept"]) if "valueCodeableConcept" in resource else ""
+    other = next((str(one) for key, one in resource.items() if key in ("valueString", "valueDateTime")), "")
+    about = ": ".join(part for part in (code, value or other) if part)
+    return textwrap.shorten(f"{kind:<12} {about}".rstrip(), _WIDTH + 20, placeholder="…")
+
+
+def _heading(text: str) -> None:
+    click.echo(f"\n{click.style(text, bold=True, underline=True)}\n")
+
+
+def _wrapped(text: str, first: str, other: str) -> None:
+    click.echo(textwrap.fill(text, _WIDTH, initial_indent=first, subsequent_indent=other, break_long_words=False))
