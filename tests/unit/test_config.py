@@ -1,0 +1,114 @@
+"""Settings: what the environment may say, and how a mistake is told."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from service.config import (
+    PREFIX,
+    ConfigurationInvalid,
+    check_listening,
+    default_database_url,
+    is_loopback,
+    load_settings,
+    unknown_variables,
+)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+
+
+def test_without_variables_all_stays_on_this_machine(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.database_url == f"sqlite:///{tmp_path}/symptom-intake/intake.db"
+    assert settings.fhir_server_url is None
+    assert settings.auth == "open"
+    assert not settings.allow_open_on_network
+
+
+def test_a_relative_data_home_is_ignored_as_its_specification_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert default_database_url() == "sqlite:////home/ada/.local/share/symptom-intake/intake.db"
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().auth = "smart"
+
+
+def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMPTOM_INTAKE_FHIR_SERVER_URL", "")
+    assert load_settings().fhir_server_url is None
+
+
+def test_a_slash_at_the_end_of_an_address_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMPTOM_INTAKE_FHIR_SERVER_URL", "https://fhir.example.org/r4/")
+    assert load_settings().fhir_server_url == "https://fhir.example.org/r4"
+
+
+def test_folders_and_origins_are_lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    monkeypatch.setenv("SYMPTOM_INTAKE_PACKS", f"{tmp_path}{os.pathsep}{tmp_path / 'b'}")
+    monkeypatch.setenv("SYMPTOM_INTAKE_CORS_ORIGINS", "https://a.example, http://localhost:3000/")
+    settings = load_settings()
+    assert settings.packs == (tmp_path, tmp_path / "b")
+    assert settings.cors_origins == ("https://a.example", "http://localhost:3000")
+
+
+def test_the_token_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMPTOM_INTAKE_FHIR_SERVER_TOKEN", "hush-hush")
+    assert "hush-hush" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("FHIR_SERVER_URL", "http://fhir.example.org", "use https"),
+        ("FHIR_SERVER_URL", "ftp://fhir.example.org", "give an address"),
+        ("FHIR_SERVER_URL", "https://user:secret@fhir.example.org", "without user name"),
+        ("DATABASE_URL", "mysql://db/intake", "sqlite:///"),
+        ("PACKS", "/nowhere/at/all", "there is no folder /nowhere/at/all"),
+        ("AUTH", "smart", "not available in this version"),
+        ("AUTH", "none", "'open' or 'smart'"),
+        ("LOG_LEVEL", "chatty", "'DEBUG'"),
+        ("MAX_BODY_BYTES", "lots", "valid integer"),
+        ("CORS_ORIGINS", "https://a.example/path", "is no origin"),
+        ("DELIVERY_LEASE_SECONDS", "30", "at least 3 times SYMPTOM_INTAKE_FHIR_SERVER_TIMEOUT_SECONDS"),
+    ],
+)
+def test_a_fault_names_the_variable_and_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv(PREFIX + variable, value)
+    with pytest.raises(ConfigurationInvalid) as refusal:
+        load_settings()
+    assert str(refusal.value).startswith(f"{PREFIX}{variable}: ")
+    assert reason in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1", "[::1]", "app.localhost"])
+def test_loopback_hosts(host: str) -> None:
+    assert is_loopback(host)
+    check_listening(load_settings(), host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", "localhost.example.org"])
+def test_an_open_service_stays_on_loopback(host: str) -> None:
+    assert not is_loopback(host)
+    with pytest.raises(ConfigurationInvalid, match="SYMPTOM_INTAKE_ALLOW_OPEN_ON_NETWORK=true"):
+        check_listening(load_settings(), host)
+    check_listening(load_settings(allow_open_on_network=True), host)
+
+
+def test_a_misspelt_variable_is_pointed_out() -> None:
+    sentences = unknown_variables({"SYMPTOM_INTAKE_FHIR_SERVR_URL": "x", "SYMPTOM_INTAKE_AUTH": "open", "HOME": "/"})
+    assert sentences == [
+        "SYMPTOM_INTAKE_FHIR_SERVR_URL is no setting and is ignored. Did you mean SYMPTOM_INTAKE_FHIR_SERVER_URL?"
+    ]
