@@ -90,7 +90,7 @@ def placement(resource: Json, location: str | None, etag: str | None) -> Placeme
     match = _LOCATION.fullmatch(location or "")
     if match is None or match["type"] != resource["resourceType"]:
         return None
-    return Placement(resource["resourceType"], resource["id"], f"{match['type']}/{match['id']}", etag)
+    return Placement(resource["resourceType"], resource["id"], f"{match['type']}/{match['id']}", _weak(etag))
 
 
 def _entry_placement(resource: Json, entry: Any, answer: Answer) -> Placement:
@@ -122,6 +122,11 @@ def _with_subject(value: Any, subject: Subject) -> Any:
             return [_with_subject(child, subject) for child in value]
         case _:
             return value
+
+
+def _weak(etag: str | None) -> str | None:
+    """An entity tag as If-Match takes it: some servers answer in a Bundle with the bare version."""
+    return etag if etag is None or etag.endswith('"') else f'W/"{etag}"'
 
 
 def _text(told: Json, name: str) -> str | None:

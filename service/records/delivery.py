@@ -18,7 +18,7 @@ from service.fhir.json import Json
 from service.fhir.models import model_issues
 from service.records import outbox
 from service.records.bundle import outside_references, transaction_bundle, transaction_placements
-from service.records.outbox import Letter, State, Target
+from service.records.outbox import Letter, Reason, State, Target
 from service.records.ports import Answer, AnswerLost, Clock, FhirServer, Jitter, Placement, Store, Unreachable
 from service.records.setback import (
     Course,
@@ -113,7 +113,7 @@ class Delivery:
             self._takes_transactions = self._read_capability()
         if self._takes_transactions:
             answer = self._send("POST", "", bundle)
-            if answer.status not in _NO_TRANSACTIONS:
+            if not _denies_transactions(answer, outside):
                 return transaction_placements(record, self._accepted(answer, outside))
             # Either the server has no transactions, or it is gone from this URL: then this raises.
             self._read_capability()
@@ -190,6 +190,11 @@ class Delivery:
         why = "" if problem is None else f", {problem.reason}, status {problem.status}"
         log.info("letter %d of response %s: %s%s", letter.id, letter.response_id, letter.state, why)
         return DeliveryReport(letter, placements, recorded)
+
+
+def _denies_transactions(answer: Answer, outside: Sequence[str]) -> bool:
+    # HAPI answers 404 as well where a conditional reference finds nobody.
+    return answer.status in _NO_TRANSACTIONS and refusal(answer, outside).problem.reason is not Reason.MISSING_REFERENCE
 
 
 def _is_fhir(answer: Answer) -> bool:

@@ -98,6 +98,10 @@ class Intake:
             return self._receipt_of_winner(keys)
         return _receipt(acceptance.stored, created=True)
 
+    @property
+    def _target(self) -> str | None:
+        return None if self.target_base_url is None else self.target_base_url.rstrip("/")
+
     def _first_receipt(self, keys: _Keys) -> Receipt | None:
         if keys.condition is not None:
             stored = self.store.find([keys.condition])
@@ -139,7 +143,7 @@ class Intake:
             keys=keys.all,
             pack=pack,
             accepted_at=now,
-            target=None if accepted["status"] == DRAFT else self.target_base_url,
+            target=None if accepted["status"] == DRAFT else self._target,
         )
 
     def _page(self, response: Json, faults: Iterable[Issue]) -> Pack:

@@ -143,6 +143,17 @@ class TestVerification:
         delivery.run_once()
         assert only_letter(store).state is State.DELIVERED
 
+    @pytest.mark.parametrize(("told", "kept"), [("1", 'W/"1"'), ('W/"1"', 'W/"1"'), ('"a"', '"a"'), (None, None)])
+    def test_an_etag_is_kept_as_if_match_takes_it(
+        self, delivery: Delivery, server: Any, store: Database, told: str | None, kept: str | None
+    ) -> None:
+        good = server.good_answer({"entry": [{"resource": one} for one in store.record(IDS[0], 1)]})
+        good.body["entry"][0]["response"]["etag"] = told
+        server.script.append(good)
+        delivery.run_once()
+        etags = {one.id: one.etag for one in store.placements(server.base_url, IDS[0])}
+        assert etags[IDS[0]] == kept
+
     @pytest.mark.parametrize(
         "spoil",
         [
@@ -258,7 +269,7 @@ class TestRetryClasses:
         delivery.run_once()
         store.accept(acceptance(clock(), server.base_url, IDS[1], subject=MRN))
         text = r'HAPI-1091: Invalid match URL "Patient?identifier=urn:mrn|a\,1" - no match'
-        server.script.extend([answer(status, text)] * (2 if status == 404 else 1))
+        server.script.append(answer(status, text))
         delivery.run_once()
         problem = store.letters(State.DEAD)[0].problem
         assert problem is not None
