@@ -26,10 +26,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from service.adapters import schema
 from service.adapters.accepting import write_acceptance
 from service.adapters.letters import (
-    due_letters,
+    DUE_LETTER,
     issue_of,
     letter_of,
-    put_placement,
+    put_placements,
     put_target,
     replace_letter,
     target_of,
@@ -138,13 +138,13 @@ class Database:
 
     def lease(self, target: str, now: datetime, take: Take) -> Letter | None:
         """Apply `take` to the letter that is longest due, and give the result; None when none is due."""
-        due = due_letters(target, now)
+        wanted = {"target": target, "now": now}
         with self._read() as connection:
             # An idle worker only looks, and never keeps writers waiting.
-            if connection.execute(due).first() is None:
+            if connection.execute(DUE_LETTER, wanted).first() is None:
                 return None
         with self._write() as connection:
-            row = connection.execute(due).first()
+            row = connection.execute(DUE_LETTER, wanted).first()
             if row is None:
                 return None
             before = letter_of(row)
@@ -159,8 +159,8 @@ class Database:
         with self._write() as connection:
             if not replace_letter(connection, before, after):
                 return False
-            for placement in placements:
-                put_placement(connection, after, placement)
+            if placements:
+                put_placements(connection, after, placements)
             if target is not None:
                 put_target(connection, target)
         return True

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, delete, exists, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    String,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from service.adapters import schema
 from service.errors import Issue, IssueType, Severity
@@ -16,9 +30,9 @@ from service.records.ports import Placement
 _UNSETTLED: Final = (State.PENDING, State.LEASED, State.DEAD)
 
 
-def due_letters(target: str, now: datetime) -> Select[Any]:
-    """The letters for `target` that may be taken, the one longest due first."""
+def _due_letters() -> Select[Any]:
     one, earlier = schema.letter, schema.letter.alias()
+    target, now = bindparam("target", type_=String), bindparam("now", type_=schema.Moment)
     ripe = or_(
         and_(one.c.state == State.PENDING.value, one.c.due_at <= now),
         and_(one.c.state == State.LEASED.value, one.c.leased_until <= now),
@@ -30,7 +44,12 @@ def due_letters(target: str, now: datetime) -> Select[Any]:
         earlier.c.state.in_([state.value for state in _UNSETTLED]),
     )
     held = exists().where(schema.target.c.name == target, schema.target.c.held_until > now)
-    return select(one).where(one.c.target == target, ripe, ~waits, ~held).order_by(one.c.due_at, one.c.id).limit(1)
+    wanted = and_(schema.is_open_letter, one.c.target == target, ripe, ~waits, ~held)
+    return select(one).where(wanted).order_by(one.c.due_at, one.c.id).limit(1)
+
+
+DUE_LETTER: Final = _due_letters()
+"""The letter for `target` that may be taken at `now` and is longest due."""
 
 
 def replace_letter(connection: Connection, before: Letter, after: Letter) -> bool:
@@ -45,25 +64,24 @@ def replace_letter(connection: Connection, before: Letter, after: Letter) -> boo
     return connection.execute(update(schema.letter).where(stands).values(letter_values(after))).rowcount == 1
 
 
-def put_placement(connection: Connection, letter: Letter, placement: Placement) -> None:
-    """Keep where a resource of the response of `letter` stands on its target."""
+def put_placements(connection: Connection, letter: Letter, placements: Sequence[Placement]) -> None:
+    """Keep where resources of the response of `letter` stand on its target."""
     table = schema.placement
-    same = and_(
-        table.c.target == letter.target,
-        table.c.resource_type == placement.resource_type,
-        table.c.id == placement.id,
-    )
+    places = [(one.resource_type, one.id) for one in placements]
+    same = and_(table.c.target == letter.target, tuple_(table.c.resource_type, table.c.id).in_(places))
     connection.execute(delete(table).where(same))
-    connection.execute(
-        insert(table).values(
-            target=letter.target,
-            resource_type=placement.resource_type,
-            id=placement.id,
-            response_id=letter.response_id,
-            location=placement.location,
-            etag=placement.etag,
-        )
-    )
+    rows = [
+        {
+            "target": letter.target,
+            "resource_type": one.resource_type,
+            "id": one.id,
+            "response_id": letter.response_id,
+            "location": one.location,
+            "etag": one.etag,
+        }
+        for one in placements
+    ]
+    connection.execute(insert(table), rows)
 
 
 def put_target(connection: Connection, target: Target) -> None:

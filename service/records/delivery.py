@@ -69,6 +69,7 @@ class Delivery:
         self._owner = owner
         self._lease = lease
         self._takes_transactions: bool | None = None
+        self._answering = Target(server.base_url)
 
     def run(self, stop: Event, idle_seconds: float = 1.0) -> None:
         """Deliver until `stop` is set, looking for work every `idle_seconds` when there is none."""
@@ -100,7 +101,7 @@ class Delivery:
         except Setback as setback:
             return self._record_setback(letter, setback)
         after = outbox.delivered(letter, self._clock())
-        recorded = self._store.change(letter, after, placements=placements, target=self._resumed())
+        recorded = self._store.change(letter, after, placements=placements, target=self._answering)
         return self._report(after, placements, recorded=recorded)
 
     def _deliver(self, record: Sequence[Json]) -> tuple[Placement, ...]:
@@ -160,7 +161,7 @@ class Delivery:
         now, problem = self._clock(), setback.problem
         # What the server is must be asked anew: it may be another after a fault.
         self._takes_transactions = None
-        target = self._resumed() if problem.status is not None else None
+        target = self._answering if problem.status is not None else None
         match setback.course:
             case Course.HOLD:
                 held = self._store.target(letter.target)
@@ -178,11 +179,6 @@ class Delivery:
             case Course.BURY:
                 after = outbox.buried(letter, problem, now)
         return self._report(after, (), recorded=self._store.change(letter, after, target=target))
-
-    def _resumed(self) -> Target | None:
-        """The target open again, where it was held until this answer."""
-        target = self._store.target(self._server.base_url)
-        return outbox.resumed(target) if target.failures else None
 
     def _report(self, letter: Letter, placements: tuple[Placement, ...], *, recorded: bool) -> DeliveryReport:
         # Problem texts may quote a server that quotes a patient: the log gets the reason alone.

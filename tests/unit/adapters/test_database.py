@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 
 from service.adapters.database import Database, NewerSchema, open_database
+from service.adapters.letters import DUE_LETTER
 from service.errors import Unavailable
 from service.records.outbox import Target
 from service.records.search import parse_query
@@ -112,6 +113,13 @@ def test_a_database_that_may_not_be_written_is_unavailable(tmp_path: Path) -> No
             connection.exec_driver_sql("PRAGMA query_only = ON")
         with pytest.raises(Unavailable, match="readonly"):
             database.set_target(TARGET)
+
+
+def test_looking_for_work_reads_open_letters_alone(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database, database._engine.connect() as connection:
+        query = str(DUE_LETTER.compile(database._engine, compile_kwargs={"render_postcompile": True}))
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", (0,) * query.count("?")).all()
+    assert "USING INDEX letter_due" in plan[0].detail
 
 
 def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
