@@ -5,13 +5,15 @@ from __future__ import annotations
 import sqlite3
 import stat
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from service.adapters.database import Database, NewerSchema, open_database
-from service.adapters.letters import DUE_LETTER
 from service.errors import Unavailable
 from service.records.outbox import Target
 from service.records.search import parse_query
@@ -116,9 +118,17 @@ def test_a_database_that_may_not_be_written_is_unavailable(tmp_path: Path) -> No
 
 
 def test_looking_for_work_reads_open_letters_alone(tmp_path: Path) -> None:
-    with closing(opened(tmp_path)) as database, database._engine.connect() as connection:
-        query = str(DUE_LETTER.compile(database._engine, compile_kwargs={"render_postcompile": True}))
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", (0,) * query.count("?")).all()
+    asked: list[tuple[str, Any]] = []
+    with closing(opened(tmp_path)) as database:
+
+        @event.listens_for(database._engine, "before_cursor_execute")
+        def _keep(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            asked.append((statement, parameters))
+
+        assert database.lease(TARGET.name, datetime(2026, 3, 15, tzinfo=UTC), lambda letter: letter) is None
+        [(query, values)] = [one for one in asked if "FROM letter" in one[0]]
+        with database._engine.connect() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values).all()
     assert "USING INDEX letter_due" in plan[0].detail
 
 
