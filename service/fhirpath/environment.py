@@ -1,0 +1,131 @@
+"""What an evaluation reads besides its focus: the clock, variables, an index, and ports to the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+from service.fhirpath.comparison import distinct
+from service.fhirpath.errors import Fault
+from service.fhirpath.nodes import Node, navigate
+from service.fhirpath.values import EMPTY, Collection, Item
+
+MAX_STEPS: Final = 1_000_000
+"""Items that the loops of one evaluation may visit in all: a bound on hostile expressions and data."""
+
+Found = Mapping[str, Collection]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemIndex:
+    """The items of `%resource` by linkId. Built once for a response, it spares every expression its own search."""
+
+    anywhere: Found
+    """What `%resource.descendants()` finds, in its order."""
+    under_items: Found
+    """What `%resource.repeat(item)` finds: not the items under answers, and of equal items only the first."""
+
+
+def index_items(response: Node) -> ItemIndex:
+    """The index of a QuestionnaireResponse, contained resources left out of account."""
+    anywhere: dict[str, list[Node]] = {}
+    under_items: dict[str, list[Node]] = {}
+    # Level by level, answers between the items, as descendants() goes: so both find the same order.
+    level = [(item, True) for item in navigate((response,), "item") if isinstance(item.value, dict)]
+    while level:
+        for element, direct in level:
+            link_id = element.value.get("linkId")
+            if isinstance(link_id, str):
+                anywhere.setdefault(link_id, []).append(element)
+                if direct:
+                    under_items.setdefault(link_id, []).append(element)
+        level = [
+            (child, direct and name == "item")
+            for element, direct in level
+            for name in ("answer", "item")
+            for child in navigate((element,), name)
+            if isinstance(child.value, dict)
+        ]
+    return ItemIndex(anywhere, {link_id: distinct(items) for link_id, items in under_items.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """`now` is aware and stands for now(), today() and timeOfDay(), in its own offset.
+
+    `variables` are read with [] and only when an expression comes to need them, so a lazy Mapping works; a name that is
+    missing is an EvaluationError. `items_by_link_id` must be of the resource that `%resource` names. The ports:
+    `member_of(item, value_set_url)` is a code, Coding or CodeableConcept in the value set (None: not known);
+    `weight(coding)` the ordinal value of a code; `resolve(reference)` a resource outside of `%resource`;
+    `trace(name, items)` is told what passes a trace().
+    """
+
+    now: datetime
+    variables: Mapping[str, Sequence[Item]] = field(default_factory=lambda: MappingProxyType({}))
+    items_by_link_id: ItemIndex | None = None
+    member_of: Callable[[Item, str], bool | None] | None = None
+    weight: Callable[[Item], Decimal | None] | None = None
+    resolve: Callable[[str], Node | None] | None = None
+    trace: Callable[[str, Collection], None] | None = None
+
+
+class Budget:
+    """Counts down the items that loops visit."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps = MAX_STEPS
+
+    def spend(self, steps: int) -> None:
+        """Raises Fault when the evaluation has visited too many items."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise Fault(f"the evaluation visits more than {MAX_STEPS} items")
+
+
+class Scope:
+    """What the names of an expression mean at one point of its evaluation."""
+
+    __slots__ = ("budget", "context", "environment", "index", "this", "total", "variables")
+
+    def __init__(self, environment: Environment, focus: Collection) -> None:
+        self.environment = environment
+        self.context = focus
+        self.this = focus
+        self.index = 0
+        self.total = EMPTY
+        self.variables: dict[str, Collection] = {}
+        self.budget = Budget()
+
+    def inner(self, this: Collection) -> Scope:
+        """A scope for the arguments of a function on `this`; its variables begin as those of the outer scope."""
+        scope = Scope.__new__(Scope)
+        scope.environment = self.environment
+        scope.context = self.context
+        scope.this = this
+        scope.index = self.index
+        scope.total = self.total
+        scope.variables = self.variables
+        scope.budget = self.budget
+        return scope
+
+    def variable(self, name: str) -> Collection:
+        """The collection called `%name`. Raises Fault when the environment does not have it."""
+        if name in self.variables:
+            return self.variables[name]
+        try:
+            return self.environment.variables[name]
+        except KeyError:
+            if name == "context":
+                return self.context
+            if name in ("resource", "rootResource") and self._context_is_resource():
+                return self.context
+            raise Fault(f"the environment has no %{name}") from None
+
+    def _context_is_resource(self) -> bool:
+        return len(self.context) == 1 and isinstance(self.context[0], Node) and self.context[0].definition.is_resource
