@@ -65,8 +65,10 @@ def _expressions(pack: Pack) -> Iterator[tuple[str, Expression]]:
     for item in questionnaire.by_link_id.values():
         if item.enable_expression is not None:
             yield item.path, item.enable_expression
-        for held in (*item.constraints, *item.variables):
-            yield item.path, held.expression
+        for constraint in item.constraints:
+            yield item.path, constraint.expression
+        for variable in item.variables:
+            yield item.path, variable.expression
     for index, rule in enumerate(pack.plan.rules):
         yield f"PlanDefinition.action[{index}].condition[0]", rule.expression
 

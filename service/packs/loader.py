@@ -26,7 +26,8 @@ def load_packs(root: Path) -> tuple[Pack, ...]:
     Raises PackInvalid with the issues of all pages that are unusable.
     """
     folders = [root] if (root / QUESTIONNAIRE_FILE).is_file() else _page_folders(root)
-    packs, issues = [], []
+    packs: list[Pack] = []
+    issues: list[Issue] = []
     for folder in folders:
         try:
             packs.append(load_pack(folder))

@@ -131,7 +131,7 @@ def _vignette(table: Mapping[str, Any], bases: Mapping[str, Any]) -> Vignette:
         raise _Unreadable(f"the vignette {name} has unknown keys: {', '.join(sorted(unknown))}")
     if "base" in table and table["base"] not in bases:
         raise _Unreadable(f"the vignette {name} names the base '{table['base']}', which is not there")
-    base = bases.get(table.get("base"), {})
+    base = bases[table["base"]] if "base" in table else {}
     omitted = set(table.get("omit", ()))
     answers = {key: value for key, value in base.get("answers", {}).items() if key not in omitted}
     return Vignette(

@@ -14,7 +14,7 @@ from functools import cached_property
 from service.fhir.elements import choice_key
 from service.fhir.json import Json
 from service.fhir.primitives import date_of, is_datetime
-from service.fhirpath import Environment, Expression, Node
+from service.fhirpath import Environment, Expression, Node, index_items
 from service.fhirpath import Item as Value
 from service.sdc.enablement import Enablement, ExpressionTest, disabled_entries, hidden_link_ids, prune
 from service.sdc.items import Entry, Paired, Scope, pair
@@ -100,7 +100,7 @@ def read_response(
     for _ in range(_MOST_ROUNDS):
         environment = _root_environment(questionnaire, counted, now, base)
         enablement = Enablement(questionnaire, _expression_test(environment))
-        before, disabled = disabled, frozenset(disabled_entries(enablement, paired))
+        before, disabled = disabled, disabled_entries(enablement, paired)
         counted = prune(response, disabled, dropped)
         if disabled == before:
             break
@@ -142,21 +142,8 @@ def _root_environment(
 ) -> Environment:
     root = Node.of_resource(response)
     variables = {**base, "resource": [root], "rootResource": [root], "context": [root]}
-    outer = Environment(now=now, variables=variables, items_by_link_id=_index(response))
+    outer = Environment(now=now, variables=variables, items_by_link_id=index_items(root))
     return Variables(outer, [root], questionnaire.variables).environment
-
-
-def _index(response: Json) -> dict[str, list[Node]]:
-    index: dict[str, list[Node]] = {}
-    waiting = list(reversed(response.get("item", [])))
-    while waiting:
-        node = waiting.pop()
-        index.setdefault(node["linkId"], []).append(Node.of(node, "QuestionnaireResponse.item"))
-        below = list(node.get("item", []))
-        for answer in node.get("answer", []):
-            below.extend(answer.get("item", []))
-        waiting.extend(reversed(below))
-    return index
 
 
 def _expression_test(environment: Environment) -> ExpressionTest:

@@ -7,7 +7,7 @@ question does not count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,9 +87,9 @@ def nearest_entries(question: Item, scope: Scope) -> Iterator[Entry]:
         around = around.outer
 
 
-def disabled_entries(enablement: Enablement, paired: Paired) -> set[Entry]:
+def disabled_entries(enablement: Enablement, paired: Paired) -> frozenset[Entry]:
     """The entries that stand in the response although they, or an item around them, are hidden."""
-    return {entry for entry in paired.entries() if not enablement.is_enabled(entry.item, entry.scope)}
+    return frozenset(entry for entry in paired.entries() if not enablement.is_enabled(entry.item, entry.scope))
 
 
 def hidden_link_ids(enablement: Enablement, scope: Scope) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _questions(item: Item) -> Iterator[str]:
         yield from _questions(child)
 
 
-def prune(response: Json, paired: Paired, drop: set[Entry], dropped_answers: dict[int, set[int]]) -> Json:
+def prune(response: Json, drop: frozenset[Entry], dropped_answers: Mapping[int, set[int]]) -> Json:
     """`response` without the entries of `drop`, and without the answers whose positions `dropped_answers` holds.
 
     `dropped_answers` maps the id() of a response item to positions among its answers. The response itself is answered
@@ -126,7 +126,7 @@ def prune(response: Json, paired: Paired, drop: set[Entry], dropped_answers: dic
     return _pruned_holder(response, gone, dropped_answers)
 
 
-def _pruned_holder(holder: Json, gone: set[int], dropped_answers: dict[int, set[int]]) -> Json:
+def _pruned_holder(holder: Json, gone: set[int], dropped_answers: Mapping[int, set[int]]) -> Json:
     copy = {key: value for key, value in holder.items() if key not in ("item", "answer")}
     if "answer" in holder:
         dropped = dropped_answers.get(id(holder), set())

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.errors import Invalid, Issue, IssueType, error
-from service.fhir.elements import choice_key, coding_token, extension_value, extensions
+from service.fhir.elements import choice_value, coding_token, extension_value, extensions
 from service.fhir.json import Json
 from service.fhirpath import (
     Environment,
@@ -191,7 +191,10 @@ class _Run:
 
     def _item_environment(self, entry: Entry, outer: Environment) -> Environment:
         focus: list[Value] = [Node.of(entry.node, "QuestionnaireResponse.item")]
-        known = {"context": focus, "qitem": [Node.of(entry.item.definition, "Questionnaire.item")]}
+        known: dict[str, Sequence[Value]] = {
+            "context": focus,
+            "qitem": [Node.of(entry.item.definition, "Questionnaire.item")],
+        }
         return Variables(outer, focus, entry.item.variables, known).environment
 
     def _with_ids(self, environment: Environment, link_id: str) -> Environment:
@@ -230,6 +233,5 @@ class _Run:
 
 
 def _answer_key(answer: Json) -> str:
-    key = choice_key(answer)
-    value = answer[key] if key else ""
-    return coding_token(value) if key == "valueCoding" else str(value)
+    value = choice_value(answer)
+    return coding_token(value) if "valueCoding" in answer else str(value)

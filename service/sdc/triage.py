@@ -142,7 +142,8 @@ class _Compiler:
                 order = concept_property(concept, "order")
                 if isinstance(order, int):
                     interpretation = concept_property(concept, "interpretation")
-                    yield Level(system, concept["code"], concept.get("display", concept["code"]), order, interpretation)
+                    display = str(concept.get("display", concept["code"]))
+                    yield Level(str(system), concept["code"], display, order, interpretation)
 
     def _actions(self) -> list[Json]:
         actions: list[Json] = self.definition.get("action", [])

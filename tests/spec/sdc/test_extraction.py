@@ -1,0 +1,246 @@
+"""Template-based extraction, rule by rule (SDC STU4, extraction.html#template-based-extraction)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+from service.errors import Invalid
+from service.sdc.context import read_response
+from service.sdc.extraction import Extracted, compile_extraction, extract, transaction_bundle
+from service.sdc.questionnaire import Questionnaire
+from tests.spec.sdc.questionnaires import NOW, SDC, answered, choice, coding, group, question, questionnaire, response
+
+INTEGER = question("q", "integer")
+
+
+def template_extract(template: str, **more: str) -> dict[str, Any]:
+    parts = [{"url": "template", "valueReference": {"reference": f"#{template}"}}]
+    parts += [{"url": name, "valueString": text} for name, text in more.items()]
+    return {"url": SDC + "templateExtract", "extension": parts}
+
+
+def context(text: str, name: str | None = None) -> dict[str, Any]:
+    if name is None:
+        return {"extension": [{"url": SDC + "templateExtractContext", "valueString": text}]}
+    source = {"name": name, "language": "text/fhirpath", "expression": text}
+    return {"extension": [{"url": SDC + "templateExtractContext", "valueExpression": source}]}
+
+
+def value(text: str) -> dict[str, Any]:
+    return {"extension": [{"url": SDC + "templateExtractValue", "valueString": text}]}
+
+
+def observation(**elements: Any) -> dict[str, Any]:
+    return {"resourceType": "Observation", "id": "t", "status": "final", **elements}
+
+
+def extracted(asked: Questionnaire, *items: dict[str, Any], **more: Any) -> tuple[Extracted, ...]:
+    ids = count(1)
+    compiled = compile_extraction(asked)
+    assert compiled.issues == ()
+    return extract(compiled, read_response(asked, response(*items, **more), NOW), lambda: f"id-{next(ids)}")
+
+
+def resources(template: dict[str, Any], asked: dict[str, Any], *items: dict[str, Any]) -> list[dict[str, Any]]:
+    with_template = {**asked, "extension": [template_extract("t")]}
+    return [one.resource for one in extracted(questionnaire(with_template, contained=[template]), *items)]
+
+
+def test_a_value_replaces_its_primitive_and_its_placeholder() -> None:
+    template = observation(valueInteger=0, _valueInteger=value("answer.value"))
+    assert resources(template, INTEGER, answered("q", {"valueInteger": 7})) == [
+        {"resourceType": "Observation", "status": "final", "valueInteger": 7}
+    ]
+
+
+def test_a_value_replaces_a_whole_element() -> None:
+    template = observation(valueCodeableConcept={"coding": [value("answer.value")], "text": "kept"})
+    found = resources(template, choice("q", "a"), answered("q", "a"))
+    assert found[0]["valueCodeableConcept"] == {"coding": [coding("a")], "text": "kept"}
+
+
+def test_what_finds_nothing_is_removed_with_its_placeholder() -> None:
+    template = observation(
+        effectiveDateTime="1900-01-01",
+        _effectiveDateTime=value("%resource.authored"),
+        valueQuantity={"_value": value("answer.value.where($this > 100)")},
+        note=[{"_text": value("{}")}],
+    )
+    assert resources(template, INTEGER, answered("q", {"valueInteger": 7})) == [
+        {"resourceType": "Observation", "status": "final"}
+    ]
+
+
+def test_a_context_narrows_repeats_and_removes() -> None:
+    def template(text: str) -> dict[str, Any]:
+        return observation(note=[{**context(text), "_text": value("$this.toString()")}, {"text": "static"}])
+
+    def notes(text: str) -> list[str]:
+        found = resources(template(text), INTEGER, answered("q", {"valueInteger": 7}))
+        return [note["text"] for note in found[0]["note"]]
+
+    assert notes("answer.value") == ["7", "static"]
+    assert notes("answer.value | 8 | 9") == ["7", "8", "9", "static"]
+    assert notes("{}") == ["static"]
+
+
+def test_a_named_context_is_a_variable_below_it() -> None:
+    note = {**context("answer.value", "found"), "_text": value("(%found + 1).toString()")}
+    found = resources(observation(note=[note]), INTEGER, answered("q", {"valueInteger": 7}))
+    assert found[0]["note"] == [{"text": "8"}]
+
+
+def test_a_context_on_the_resource_decides_whether_and_how_often_it_stands() -> None:
+    def number(text: str) -> int:
+        template = {**observation(), **context(text)}
+        return len(resources(template, INTEGER, answered("q", {"valueInteger": 7})))
+
+    assert [number(text) for text in ("answer.value", "answer.value.where($this > 7)", "1 | 2 | 3")] == [1, 0, 3]
+
+
+def test_a_list_of_primitives_takes_all_values() -> None:
+    template = {"resourceType": "Patient", "id": "t", "name": [{"_given": [value("'a' | 'b'")], "family": "x"}]}
+    found = resources(template, INTEGER, answered("q", {"valueInteger": 7}))
+    assert found[0]["name"] == [{"given": ["a", "b"], "family": "x"}]
+
+
+def test_a_question_that_repeats_gives_a_resource_for_each_answer() -> None:
+    asked = choice("q", "a", "b", repeats=True, extension=[template_extract("t")])
+    template = observation(valueCodeableConcept={"coding": [value("answer.value")]})
+    found = extracted(questionnaire(asked, contained=[template]), answered("q", "a", "b"))
+    assert [one.resource["valueCodeableConcept"]["coding"][0]["code"] for one in found] == ["a", "b"]
+    assert [(one.item_path, one.template, one.answer_key) for one in found] == [
+        ("q", "t", "urn:codes|a"),
+        ("q", "t", "urn:codes|b"),
+    ]
+
+
+def test_an_unanswered_question_gives_none() -> None:
+    assert resources(observation(), INTEGER) == []
+    assert resources(observation(), INTEGER, {"linkId": "q"}) == []
+
+
+def test_a_group_gives_a_resource_for_each_time_it_stands() -> None:
+    asked = question("g", "group", repeats=True, item=[INTEGER], extension=[template_extract("t")])
+    template = observation(_valueInteger=value("item.where(linkId = 'q').answer.value"))
+    found = extracted(
+        questionnaire(asked, contained=[template]),
+        group("g", answered("q", {"valueInteger": 1})),
+        group("g", answered("q", {"valueInteger": 2})),
+    )
+    assert [one.resource["valueInteger"] for one in found] == [1, 2]
+    assert [one.item_path for one in found] == ["g", "g[1]"]
+
+
+def test_on_the_root_the_focus_is_the_response() -> None:
+    asked = questionnaire(
+        INTEGER,
+        contained=[observation(_valueInteger=value("item.where(linkId = 'q').answer.value"))],
+        extension=[template_extract("t")],
+    )
+    assert [one.resource["valueInteger"] for one in extracted(asked, answered("q", {"valueInteger": 7}))] == [7]
+    assert len(extracted(asked)) == 1
+
+
+def test_questions_own_definition_and_variables_are_visible() -> None:
+    variable = {
+        "url": "http://hl7.org/fhir/StructureDefinition/variable",
+        "valueExpression": {"name": "twice", "language": "text/fhirpath", "expression": "answer.value * 2"},
+    }
+    template = observation(_valueInteger=value("%twice"), note=[{"_text": value("%qitem.text + %context.linkId")}])
+    asked = question("q", "integer", text="As asked ", extension=[variable, template_extract("t")])
+    found = extracted(questionnaire(asked, contained=[template]), answered("q", {"valueInteger": 7}))
+    assert found[0].resource["valueInteger"] == 14
+    assert found[0].resource["note"] == [{"text": "As asked q"}]
+
+
+def test_the_bundle_entry_follows_the_expressions_of_the_extension() -> None:
+    use = template_extract("t", fullUrl="'urn:x:' + answer.value.toString()", ifNoneExist="'identifier=a|b'")
+    asked = question("q", "integer", extension=[use])
+    found = extracted(questionnaire(asked, contained=[observation()]), answered("q", {"valueInteger": 7}))
+    assert transaction_bundle(found) == {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {
+                "fullUrl": "urn:x:7",
+                "resource": {"resourceType": "Observation", "status": "final"},
+                "request": {"method": "POST", "url": "Observation", "ifNoneExist": "identifier=a|b"},
+            }
+        ],
+    }
+
+
+def test_a_resource_id_makes_an_update() -> None:
+    asked = question("q", "integer", extension=[template_extract("t", resourceId="'n-' + answer.value.toString()")])
+    found = extracted(questionnaire(asked, contained=[observation()]), answered("q", {"valueInteger": 7}))
+    assert found[0].resource["id"] == "n-7"
+    assert found[0].request == {"method": "PUT", "url": "Observation/n-7"}
+    assert found[0].full_url == "urn:uuid:id-1"
+
+
+def test_an_allocated_id_is_one_within_its_scope() -> None:
+    allocate = {"url": SDC + "extractAllocateId", "valueString": "newId"}
+    uses = [template_extract("t", fullUrl="%newId"), template_extract("u")]
+    second = observation(id="u", derivedFrom=[{"_reference": value("%newId")}])
+    asked = question("g", "group", repeats=True, item=[INTEGER], extension=[allocate, *uses])
+    found = extracted(questionnaire(asked, contained=[observation(), second]), group("g"), group("g"))
+    links = [(found[at].full_url, found[at + 1].resource["derivedFrom"][0]["reference"]) for at in (0, 2)]
+    assert links[0][0] == links[0][1] != links[1][0] == links[1][1]
+
+
+def test_other_extensions_stay() -> None:
+    other = {"url": "urn:x", "valueBoolean": True}
+    template = observation(
+        extension=[other], _effectiveDateTime={"extension": [other, *value("%resource.authored")["extension"]]}
+    )
+    found = resources(template, INTEGER, answered("q", {"valueInteger": 7}))
+    assert found == [
+        {
+            "resourceType": "Observation",
+            "status": "final",
+            "extension": [other],
+            "_effectiveDateTime": {"extension": [other]},
+        }
+    ]
+
+
+def test_false_is_a_value() -> None:
+    template = observation(_valueBoolean=value("answer.value"))
+    found = resources(template, question("q", "boolean"), answered("q", {"valueBoolean": False}))
+    assert found[0]["valueBoolean"] is False
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        observation(_valueInteger=value("(1 | 2) + 1")),
+        observation(_valueInteger=value("1 | 2")),
+        observation(_valueInteger=value("%resource")),
+        observation(code={**context("1 | 2"), "text": "twice"}),
+    ],
+)
+def test_an_expression_that_fails_on_the_data_fails_the_extraction_with_its_place(template: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as refusal:
+        resources(template, INTEGER, answered("q", {"valueInteger": 7}))
+    place = refusal.value.issues[0].expression
+    assert place is not None
+    assert place.startswith("Questionnaire.contained[0].")
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda: {"contained": [observation(_valueInteger=value("answer.("))]}, "Questionnaire.contained[0]"),
+        (lambda: {"contained": [observation(_valueInteger=value("%unknown"))]}, "Questionnaire.contained[0]"),
+        (lambda: {"contained": []}, "Questionnaire.item[0]"),
+    ],
+)
+def test_what_cannot_be_compiled_is_an_issue(change: Callable[[], dict[str, Any]], place: str) -> None:
+    asked = questionnaire(question("q", "integer", extension=[template_extract("t")]), **change())
+    (issue,) = compile_extraction(asked).issues
+    assert (issue.expression or "").startswith(place)
