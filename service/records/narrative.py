@@ -34,7 +34,7 @@ def _sentence(resource: Json) -> str:
     match resource["resourceType"]:
         case "Observation":
             site = f" ({concept_text(resource['bodySite'])})" if "bodySite" in resource else ""
-            return f"{concept_text(resource.get('code', {}))}: {_value_text(resource)}{site}"
+            return f"{_asked(concept_text(resource.get('code', {})))} {_value_text(resource)}{site}"
         case "Condition":
             onset = f", since {resource['onsetDateTime']}" if "onsetDateTime" in resource else ""
             certainty = resource.get("verificationStatus")
@@ -48,6 +48,10 @@ def _sentence(resource: Json) -> str:
             return f"Answers to {resource['questionnaire']}, {resource['status']}{authored}."
         case other:
             return f"{other} made from answers to a questionnaire."
+
+
+def _asked(question: str) -> str:
+    return question if question.endswith(("?", ".", ":", "!")) else f"{question}:"
 
 
 def _value_text(observation: Json) -> str:

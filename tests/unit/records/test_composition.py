@@ -189,15 +189,16 @@ CODED = {"coding": [{"code": "a"}, {"display": "later"}]}
 @pytest.mark.parametrize(
     ("resource", "sentence"),
     [
-        (observation(valueString="<b> & more"), "Which muscles twitch?: &lt;b&gt; &amp; more"),
-        (observation(valueBoolean=False), "Which muscles twitch?: no"),
+        (observation(valueString="<b> & more"), "Which muscles twitch? &lt;b&gt; &amp; more"),
+        (observation(valueBoolean=False), "Which muscles twitch? no"),
         (
             observation(valueCodeableConcept=CODED, bodySite={"text": "left calf"}),
-            "Which muscles twitch?: a (left calf)",
+            "Which muscles twitch? a (left calf)",
         ),
-        (observation(valueQuantity={"comparator": "<", "value": 3, "unit": "d"}), "Which muscles twitch?: &lt; 3 d"),
-        (observation(dataAbsentReason={"text": "asked"}), "Which muscles twitch?: no value (asked)"),
-        (observation(component=[]), "Which muscles twitch?: see the coded content"),
+        (observation(valueQuantity={"comparator": "<", "value": 3, "unit": "d"}), "Which muscles twitch? &lt; 3 d"),
+        (observation(dataAbsentReason={"text": "asked"}), "Which muscles twitch? no value (asked)"),
+        (observation(code={"text": "Triage"}, valueInteger=3), "Triage: 3"),
+        (observation(component=[]), "Which muscles twitch? see the coded content"),
         (
             condition(verificationStatus={"coding": [{"code": "unconfirmed"}]}, onsetDateTime="2026-03"),
             "Muscle fasciculation, unconfirmed, since 2026-03",
