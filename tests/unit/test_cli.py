@@ -1,0 +1,203 @@
+"""Commands: what they print, and their exit codes."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from service.cli import main
+from service.cli.console import table
+from service.config import PREFIX
+from service.packs import Pack, load_packs, shipped_pages
+from service.packs.vignettes import load_vignettes, vignette_response
+
+PAGE = "muscle-fasciculation"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture(scope="module")
+def page() -> Pack:
+    return load_packs(shipped_pages() / PAGE)[0]
+
+
+@pytest.fixture
+def response(page: Pack) -> dict[str, Any]:
+    """Worked case 8: urgent."""
+    case = next(one for one in load_vignettes(shipped_pages() / PAGE) if one.name.startswith("case-08"))
+    return vignette_response(page, case)
+
+
+def _run(*arguments: str | Path, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
+
+
+def _file(folder: Path, content: Any) -> Path:
+    file = folder / "input.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return file
+
+
+def test_validate_accepts_a_valid_response(tmp_path: Path, response: dict[str, Any]) -> None:
+    result = _run("validate", _file(tmp_path, response))
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["resourceType"] == "OperationOutcome"
+
+
+def test_validate_reads_standard_input_and_tells_faults(response: dict[str, Any]) -> None:
+    result = _run("validate", "-", stdin=json.dumps({**response, "status": "bogus"}))
+    assert result.exit_code == 1
+    (issue,) = json.loads(result.stdout)["issue"]
+    assert issue["expression"] == ["QuestionnaireResponse.status"]
+
+
+@pytest.mark.parametrize("content", ["", "no json", "[]", '{"a":1,"a":2}'])
+@pytest.mark.parametrize("command", ["validate", "assess", "extract"])
+def test_a_file_that_is_no_resource_is_the_inputs_fault(tmp_path: Path, command: str, content: str) -> None:
+    result = _run(command, _file(tmp_path, content))
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["issue"][0]["severity"] == "error"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["validate", "missing.json"],
+        ["assess", "missing.json"],
+        ["extract"],
+        ["validate", "-", "--questionnaire", "missing.json"],
+        ["fhirpath", "status"],
+        ["pack", "check", "missing"],
+        ["pack", "test", "missing"],
+        ["outbox", "retry"],
+        ["outbox", "list", "--state", "lost"],
+        ["serve", "--port", "70000"],
+        ["serve", "--host", "0.0.0.0"],
+        ["deliver"],
+        ["doctor", "http://fhir.example.org"],
+        ["doctor", "fhir.example.org"],
+        ["unknown"],
+    ],
+)
+def test_usage_faults_end_with_2_and_a_sentence(arguments: list[str]) -> None:
+    result = _run(*arguments)
+    assert result.exit_code == 2
+    assert "Error: " in result.stderr or "Usage: " in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_wrong_setting_ends_with_2_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMPTOM_INTAKE_AUTH", "smart")
+    result = _run("serve")
+    assert result.exit_code == 2
+    assert "SYMPTOM_INTAKE_AUTH" in result.stderr
+
+
+def test_assess_prints_the_triage(tmp_path: Path, response: dict[str, Any]) -> None:
+    questionnaire = shipped_pages() / PAGE / "questionnaire.json"
+    for options in ([], ["--questionnaire", questionnaire]):
+        result = _run("assess", _file(tmp_path, response), *options)
+        assert result.exit_code == 0
+        assert json.loads(result.stdout)["valueCodeableConcept"]["coding"][0]["code"] == "urgent"
+
+
+def test_extract_prints_a_transaction(tmp_path: Path, response: dict[str, Any]) -> None:
+    questionnaire = shipped_pages() / PAGE / "questionnaire.json"
+    for options in ([], ["--questionnaire", questionnaire]):
+        result = _run("extract", _file(tmp_path, response), *options)
+        assert result.exit_code == 0
+        assert json.loads(result.stdout)["type"] == "transaction"
+
+
+def test_extract_tells_why_it_refuses(tmp_path: Path, response: dict[str, Any]) -> None:
+    result = _run("extract", _file(tmp_path, {**response, "questionnaire": "https://x.example/none"}))
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["issue"][0]["code"] == "not-found"
+
+
+def test_fhirpath_prints_a_json_array(tmp_path: Path, response: dict[str, Any]) -> None:
+    file = _file(tmp_path, response)
+    result = _run("fhirpath", "descendants().where(linkId = 'medicines').answer.value.code", file)
+    assert (result.exit_code, json.loads(result.stdout)) == (0, ["N05AN01"])
+    assert json.loads(_run("fhirpath", "1.50 + 1", file).stdout) == 2.5
+    assert json.loads(_run("fhirpath", "{}", file).stdout) == []
+
+
+def test_fhirpath_points_to_the_fault(tmp_path: Path, response: dict[str, Any]) -> None:
+    result = _run("fhirpath", "status = = 'x'", _file(tmp_path, response))
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert lines[0] == "  status = = 'x'"
+    assert lines[1].strip() == "^"
+    assert lines[2].startswith("Error: ")
+
+
+def test_the_shipped_page_passes_check_and_test() -> None:
+    check = _run("pack", "check")
+    assert check.exit_code == 0
+    assert check.stdout.startswith("muscle-fasciculation 1.0.0: usable.")
+    test = _run("pack", "test", shipped_pages() / PAGE)
+    assert test.exit_code == 0
+    assert test.stdout.splitlines()[-1].endswith("vignettes, 0 failed.")
+
+
+def test_pack_check_names_file_and_element(tmp_path: Path) -> None:
+    page = tmp_path / "broken"
+    page.mkdir()
+    (page / "questionnaire.json").write_text('{"resourceType": "Questionnaire", "status": "active"}')
+    result = _run("pack", "check", page)
+    assert result.exit_code == 1
+    assert "questionnaire.json: Questionnaire" in result.stderr
+
+
+def test_pack_test_shows_expected_and_found(tmp_path: Path) -> None:
+    page = tmp_path / PAGE
+    for source in (shipped_pages() / PAGE).rglob("*.json"):
+        target = page / source.relative_to(shipped_pages() / PAGE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+    vignettes = (shipped_pages() / PAGE / "vignettes.toml").read_text()
+    (page / "vignettes.toml").write_text(vignettes.replace('level = "self-care"', 'level = "urgent"'))
+    result = _run("pack", "test", page)
+    assert result.exit_code == 1
+    assert "FAILED muscle-fasciculation case-01-eyelid-and-stress" in result.stdout
+    assert "level: expected urgent, found self-care" in result.stdout
+
+
+def test_an_empty_outbox(tmp_path: Path) -> None:
+    assert _run("outbox", "list").stdout == "No deliveries.\n"
+    assert _run("outbox", "retry", "--all").stdout == "0 deliveries are due again.\n"
+    missing = _run("outbox", "show", "1")
+    assert (missing.exit_code, "no delivery 1" in missing.stderr) == (1, True)
+
+
+def test_db_upgrade_makes_a_private_file(tmp_path: Path) -> None:
+    assert _run("db", "upgrade").exit_code == 0
+    file = tmp_path / "data" / "symptom-intake" / "intake.db"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_every_command_shows_an_example() -> None:
+    def commands(group: Any, path: list[str]) -> list[list[str]]:
+        found = []
+        for name, command in group.commands.items():
+            below = commands(command, [*path, name]) if hasattr(command, "commands") else [[*path, name]]
+            found += below
+        return found
+
+    for path in commands(main, []):
+        result = _run(*path, "--help")
+        assert result.exit_code == 0
+        assert f"symptom-intake {' '.join(path)}" in result.stdout, path
+
+
+def test_columns_are_aligned() -> None:
+    assert table(("A", "LONG"), [("value", "x"), ("v", "")]) == "A      LONG\nvalue  x\nv"
