@@ -21,13 +21,27 @@ def model_issues(resource: Json, path: str = "") -> list[Issue]:
     if model is None:
         return [error(IssueType.STRUCTURE, f"'{kind}' is no FHIR R4 resource type.", path or kind, "malformed")]
     try:
-        model.model_validate_json(dumps(resource))
+        model.model_validate_json(dumps(_without_value_siblings(resource)))
     except ValidationError as refusal:
         return [
             error(IssueType.STRUCTURE, fault["msg"], _place(path or kind, fault["loc"]), "malformed")
             for fault in refusal.errors(include_url=False, include_input=False)
         ]
     return []
+
+
+def _without_value_siblings(node: Any) -> Any:
+    """`node` without `_value[x]` in Extensions: R4 allows them, and templates need them, but the models know none."""
+    if isinstance(node, list):
+        return [_without_value_siblings(child) for child in node]
+    if not isinstance(node, dict):
+        return node
+    is_extension = "url" in node and "resourceType" not in node
+    return {
+        key: _without_value_siblings(child)
+        for key, child in node.items()
+        if not (is_extension and key.startswith("_value"))
+    }
 
 
 @cache
