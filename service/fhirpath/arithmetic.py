@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, DecimalException
-from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
 from service.fhirpath.errors import Fault
-from service.fhirpath.quantity import Quantity, calendar_unit, compare, convert, measure
+from service.fhirpath.quantity import Quantity, calendar_unit, compare, convert, decimal_of, measure
 from service.fhirpath.syntax import Operator
 from service.fhirpath.temporal import Date, DateTime, Time, shift
 from service.fhirpath.values import (
@@ -134,11 +133,6 @@ def sign(operand: Collection, negative: bool) -> Collection:
 def negated(quantity: Quantity) -> Quantity:
     """The quantity with the other sign."""
     return Quantity(-quantity.value, quantity.unit, quantity.calendar)
-
-
-def decimal_of(amount: Fraction) -> Decimal:
-    """A fraction as a Decimal of 28 digits."""
-    return _CONTEXT.divide(Decimal(amount.numerator), Decimal(amount.denominator))
 
 
 def _numbers(

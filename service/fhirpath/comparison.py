@@ -94,8 +94,8 @@ def _order(left: Item, right: Item) -> int | None:
 
 def contains(collection: Iterable[Item], item: Item) -> bool:
     """True when `item` certainly equals an item of `collection`."""
-    if isinstance(item, str):
-        return any(other == item or (type(other) is Node and system_value(other) == item) for other in collection)
+    if type(item) is str:
+        return item in map(system_value, collection)
     return any(equal_items(other, item) is True for other in collection)
 
 
@@ -124,7 +124,7 @@ def equivalent_items(left: Item, right: Item) -> bool:
     if is_number(one_value) and is_number(other):
         return _equivalent_numbers(Decimal(one_value), Decimal(other))  # type: ignore[arg-type]
     if isinstance(one_value, Quantity) and isinstance(other, Quantity):
-        return quantities.equivalent(one_value, other)
+        return _equivalent_quantities(one_value, other)
     if isinstance(one_value, Node) and isinstance(other, Node):
         return _equivalent_nodes(one_value, other)
     return equal_items(one_value, other) is True
@@ -137,6 +137,14 @@ def _plain(text: str) -> str:
 def _equivalent_numbers(left: Decimal, right: Decimal) -> bool:
     places = min(_places(left), _places(right))
     return round(left, places) == round(right, places)
+
+
+def _equivalent_quantities(left: Quantity, right: Quantity) -> bool:
+    one_value, other = quantities.definite(left), quantities.definite(right)
+    converted = quantities.convert(other, one_value)
+    if converted is None:
+        return one_value == other
+    return _equivalent_numbers(one_value.value, quantities.decimal_of(converted))
 
 
 def _places(number: Decimal) -> int:

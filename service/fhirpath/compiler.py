@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, cast
 
 from service.fhirpath import lookups
 from service.fhirpath.arithmetic import sign
-from service.fhirpath.code import Code, Place, Run, constant, from_run, from_test
+from service.fhirpath.code import BOOLEAN, Code, Place, Run, constant, from_run, from_test
 from service.fhirpath.environment import Scope
 from service.fhirpath.errors import Fault, FhirPathError
 from service.fhirpath.functions import FUNCTIONS
@@ -126,7 +126,7 @@ class Compiler:
     def _variable(self, syntax: Variable, near: Surroundings, place: Place) -> Code:
         name = syntax.name
         if name in near.defined:
-            return _read_variable(name, None, place)
+            return from_run(lambda scope: scope.variables[name], None, place)
         value = _fixed_variable(name)
         if value is not None and not (self._allowed is not None and name in self._allowed):
             return constant((value,), frozenset({"System.String"}), place)
@@ -322,6 +322,9 @@ def _result_types(syntax: Call, function: Function, source: Code, arguments: tup
 
 
 def _choice(arguments: tuple[Code, ...], place: Place) -> Run:
+    if arguments[0].types == BOOLEAN:
+        return _plain_choice(*arguments)
+
     def run(scope: Scope) -> Collection:
         try:
             return choose(scope, *arguments)
@@ -329,6 +332,12 @@ def _choice(arguments: tuple[Code, ...], place: Place) -> Run:
             raise place.error(fault) from None
 
     return run
+
+
+def _plain_choice(criterion: Code, then: Code, otherwise: Code | None = None) -> Run:
+    test, run_then = criterion.test, then.run
+    run_otherwise = (lambda scope: EMPTY) if otherwise is None else otherwise.run
+    return lambda scope: run_then(scope) if test(scope) is True else run_otherwise(scope)
 
 
 def _navigation(source: Run, name: str, place: Place) -> Run:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from service.fhirpath.comparison import distinct
 from service.fhirpath.errors import Fault
-from service.fhirpath.nodes import Node, navigate
+from service.fhirpath.model import definition
+from service.fhirpath.nodes import Node
 from service.fhirpath.values import EMPTY, Collection, Item
 
 MAX_STEPS: Final = 1_000_000
@@ -32,25 +33,29 @@ class ItemIndex:
 
 def index_items(response: Node) -> ItemIndex:
     """The index of a QuestionnaireResponse, contained resources left out of account."""
-    anywhere: dict[str, list[Node]] = {}
-    under_items: dict[str, list[Node]] = {}
+    anywhere: dict[str, list[Item]] = {}
+    under_items: dict[str, list[Item]] = {}
+    item_type = definition("QuestionnaireResponse.item")
     # Level by level, answers between the items, as descendants() goes: so both find the same order.
-    level = [(item, True) for item in navigate((response,), "item") if isinstance(item.value, dict)]
+    level = [(item, True, True) for item in _objects(response.value, "item")]
     while level:
-        for element, direct in level:
-            link_id = element.value.get("linkId")
+        deeper = []
+        for element, is_item, direct in level:
+            link_id = element.get("linkId") if is_item else None
             if isinstance(link_id, str):
-                anywhere.setdefault(link_id, []).append(element)
+                node = Node(element, item_type)
+                anywhere.setdefault(link_id, []).append(node)
                 if direct:
-                    under_items.setdefault(link_id, []).append(element)
-        level = [
-            (child, direct and name == "item")
-            for element, direct in level
-            for name in ("answer", "item")
-            for child in navigate((element,), name)
-            if isinstance(child.value, dict)
-        ]
+                    under_items.setdefault(link_id, []).append(node)
+            deeper += [(answer, False, False) for answer in _objects(element, "answer")]
+            deeper += [(item, True, direct) for item in _objects(element, "item")]
+        level = deeper
     return ItemIndex(anywhere, {link_id: distinct(items) for link_id, items in under_items.items()})
+
+
+def _objects(element: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    content = element.get(name)
+    return [child for child in content if type(child) is dict] if type(content) is list else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +86,11 @@ class Budget:
     def __init__(self) -> None:
         self.steps = MAX_STEPS
 
-    def spend(self, steps: int) -> None:
-        """Raises Fault when the evaluation has visited too many items."""
-        self.steps -= steps
-        if self.steps < 0:
-            raise Fault(f"the evaluation visits more than {MAX_STEPS} items")
-
 
 class Scope:
     """What the names of an expression mean at one point of its evaluation."""
 
-    __slots__ = ("budget", "context", "environment", "index", "this", "total", "variables")
+    __slots__ = ("_budget", "context", "environment", "index", "this", "total", "variables")
 
     def __init__(self, environment: Environment, focus: Collection) -> None:
         self.environment = environment
@@ -99,25 +98,32 @@ class Scope:
         self.this = focus
         self.index = 0
         self.total = EMPTY
-        self.variables: dict[str, Collection] = {}
-        self.budget = Budget()
+        self.variables: Mapping[str, Collection] = _NO_VARIABLES
+        # Made when the first loop needs it: most expressions have none.
+        self._budget: Budget | None = None
 
     def inner(self, this: Collection) -> Scope:
         """A scope for the arguments of a function on `this`; its variables begin as those of the outer scope."""
-        scope = Scope.__new__(Scope)
-        scope.environment = self.environment
-        scope.context = self.context
+        if self._budget is None:
+            self._budget = Budget()
+        scope = Scope(self.environment, self.context)
         scope.this = this
         scope.index = self.index
         scope.total = self.total
         scope.variables = self.variables
-        scope.budget = self.budget
+        scope._budget = self._budget
         return scope
 
+    def spend(self, steps: int) -> None:
+        """Count items that a loop visits. Raises Fault when the evaluation has visited too many."""
+        if self._budget is None:
+            self._budget = Budget()
+        self._budget.steps -= steps
+        if self._budget.steps < 0:
+            raise Fault(f"the evaluation visits more than {MAX_STEPS} items")
+
     def variable(self, name: str) -> Collection:
-        """The collection called `%name`. Raises Fault when the environment does not have it."""
-        if name in self.variables:
-            return self.variables[name]
+        """The environment's collection called `%name`. Raises Fault when it does not have it."""
         try:
             return self.environment.variables[name]
         except KeyError:
@@ -129,3 +135,6 @@ class Scope:
 
     def _context_is_resource(self) -> bool:
         return len(self.context) == 1 and isinstance(self.context[0], Node) and self.context[0].definition.is_resource
+
+
+_NO_VARIABLES: Final[Mapping[str, Collection]] = MappingProxyType({})

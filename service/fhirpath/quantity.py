@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
@@ -33,6 +33,7 @@ UCUM_OF_CALENDAR: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _CALENDAR_OF_UCUM: Final = MappingProxyType({code: name for name, code in UCUM_OF_CALENDAR.items()})
+_CONTEXT: Final = Context(prec=28)
 _INDEFINITE: Final = frozenset({"year", "month"})
 
 
@@ -91,6 +92,11 @@ def convert(quantity: Quantity, target: Quantity) -> Fraction | None:
     return (have[0] - want.offset) / want.factor
 
 
+def decimal_of(amount: Fraction) -> Decimal:
+    """A fraction as a Decimal of 28 digits."""
+    return _CONTEXT.divide(Decimal(amount.numerator), Decimal(amount.denominator))
+
+
 def _order(one: Fraction, other: Fraction) -> int:
     return (one > other) - (one < other)
 
@@ -105,12 +111,8 @@ def months(quantity: Quantity) -> Fraction:
     return Fraction(quantity.value) * (12 if quantity.unit == "year" else 1)
 
 
-def equivalent(left: Quantity, right: Quantity) -> bool:
-    """As `compare`, but a calendar duration counts as its UCUM unit, and unlike units are not equivalent."""
-    return compare(_definite(left), _definite(right)) == 0
-
-
-def _definite(quantity: Quantity) -> Quantity:
+def definite(quantity: Quantity) -> Quantity:
+    """A calendar duration as the UCUM unit it is equivalent to; any other quantity as it is."""
     return Quantity(quantity.value, quantity.ucum_code)
 
 

@@ -33,6 +33,8 @@ def main(paths: list[str]) -> None:
         for name, element_types in described.get("elements", {}).items():
             if element_types == open_choice:
                 described["elements"][name] = OPEN_CHOICE
+    # The specification says id (resource.html); its published profile of Resource says string.
+    types["Resource"]["elements"]["id"] = "id"
     lines = ",\n".join(map(line, sorted(types.items())))
     sys.stdout.write(f'{{"open": {json.dumps(open_choice)},\n"types": {{\n{lines}\n}}}}\n')
 

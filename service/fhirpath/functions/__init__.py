@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from service.fhirpath.functions import (
+    boundaries,
     collections,
     conversion,
     existence,
@@ -24,6 +25,7 @@ FUNCTIONS: Final[Functions] = MappingProxyType(
         **conversion.FUNCTIONS,
         **strings.FUNCTIONS,
         **mathematics.FUNCTIONS,
+        **boundaries.FUNCTIONS,
         **fhir.FUNCTIONS,
     }
 )

@@ -8,11 +8,10 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from service.fhirpath.arithmetic import decimal_of
 from service.fhirpath.errors import Fault
 from service.fhirpath.functions.signature import Function, Functions
 from service.fhirpath.nodes import Node
-from service.fhirpath.quantity import CALENDAR_UNITS, Quantity, convert
+from service.fhirpath.quantity import CALENDAR_UNITS, Quantity, convert, decimal_of
 from service.fhirpath.temporal import Date, DateTime, Time, to_datetime
 from service.fhirpath.values import EMPTY, MAX_INTEGER, MIN_INTEGER, Collection, Item, one, string
 

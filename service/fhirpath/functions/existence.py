@@ -21,7 +21,7 @@ def exists(scope: Scope, items: Collection, criteria: Argument | None = None) ->
     """True when there is an item, or one that meets the criteria."""
     if criteria is None or not items:
         return bool(items)
-    scope.budget.spend(len(items))
+    scope.spend(len(items))
     inner = scope.inner(items)
     for inner.index, item in enumerate(items):
         inner.this = (item,)
@@ -32,7 +32,7 @@ def exists(scope: Scope, items: Collection, criteria: Argument | None = None) ->
 
 def all_meet(scope: Scope, items: Collection, criteria: Argument) -> bool:
     """True when each item meets the criteria, hence also of no items."""
-    scope.budget.spend(len(items))
+    scope.spend(len(items))
     inner = scope.inner(items)
     for inner.index, item in enumerate(items):
         inner.this = (item,)

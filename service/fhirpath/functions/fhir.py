@@ -36,7 +36,7 @@ _ORDINALS: Final = frozenset(
 
 def children_of(scope: Scope, items: Collection) -> Collection:
     """All elements directly below the items."""
-    scope.budget.spend(len(items))
+    scope.spend(len(items))
     return [child for item in items if isinstance(item, Node) for child in children(item)]
 
 

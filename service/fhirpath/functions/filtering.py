@@ -21,7 +21,7 @@ def where(scope: Scope, items: Collection, criteria: Argument) -> Collection:
     """The items that meet the criteria."""
     if not items:
         return EMPTY
-    scope.budget.spend(len(items))
+    scope.spend(len(items))
     inner = scope.inner(items)
     found = []
     for inner.index, item in enumerate(items):
@@ -33,7 +33,7 @@ def where(scope: Scope, items: Collection, criteria: Argument) -> Collection:
 
 def select(scope: Scope, items: Collection, projection: Argument) -> Collection:
     """What the projection gives for each item, in one collection."""
-    scope.budget.spend(len(items))
+    scope.spend(len(items))
     inner = scope.inner(items)
     found: list[Item] = []
     for inner.index, item in enumerate(items):
@@ -62,7 +62,7 @@ def repeat(scope: Scope, items: Collection, projection: Argument) -> Collection:
 
 def aggregate(scope: Scope, items: Collection, step: Argument, start: Argument | None = None) -> Collection:
     """The step applied to each item in turn, with what came before as $total."""
-    scope.budget.spend(len(items))
+    scope.spend(len(items))
     inner = scope.inner(items)
     inner.total = EMPTY if start is None else start.run(scope)
     for inner.index, item in enumerate(items):
@@ -110,7 +110,7 @@ def define_variable(scope: Scope, items: Collection, name: Argument, value: Argu
 
 def sort(scope: Scope, items: Collection, *keys: Argument) -> Collection:
     """The items in the order of the keys (of their own values without keys); a minus before a key reverses it."""
-    scope.budget.spend(len(items))
+    scope.spend(len(items))
     rows = []
     for item in items:
         inner = scope.inner((item,))

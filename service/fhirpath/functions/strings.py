@@ -9,6 +9,7 @@ import base64
 import binascii
 import html
 import json
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -27,6 +28,8 @@ from service.fhirpath.values import (
     system_type,
     system_value,
 )
+
+_ESCAPE_OR_QUOTE: Final = re.compile(r'\\.|"', re.DOTALL)
 
 
 def bounded(text: str) -> str:
@@ -110,8 +113,10 @@ def unescape(text: str, target: str) -> str | None:
 
 
 def _unescaped_json(text: str) -> str:
+    # A bare quote is let pass: it can only have been meant as itself.
+    quoted = _ESCAPE_OR_QUOTE.sub(lambda found: '"' if found[0] == '"' else found[0], text)
     try:
-        return str(json.loads(f'"{text}"', strict=False))
+        return str(json.loads(f'"{quoted}"', strict=False))
     except ValueError:
         raise Fault("unescape('json') expects the inside of a JSON string") from None
 
