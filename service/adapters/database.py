@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service.adapters import schema
@@ -52,14 +52,17 @@ class NewerSchema(Exception):
 def open_database(url: str, *, busy_timeout_seconds: float = 5.0) -> Database:
     """The database at `url` (`sqlite:///path`), its tables made when there are none.
 
-    A write waits `busy_timeout_seconds` for other writers. Raises ValueError (not such a URL), NewerSchema,
-    Unavailable.
+    A write waits `busy_timeout_seconds` for other writers. Raises ValueError (not such a URL, or the file is something
+    else), NewerSchema, Unavailable.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         raise ValueError(f"'{parsed.drivername}' is no database that is supported: give sqlite:///path/to/file.")
     database = Database(sqlite_engine(parsed, busy_timeout_seconds), busy_timeout_seconds)
-    database.prepare()
+    try:
+        database.prepare()
+    except DatabaseError as fault:
+        raise ValueError(f"'{parsed.database}' cannot be opened: {fault.orig}.") from fault
     return database
 
 

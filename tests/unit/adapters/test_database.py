@@ -135,5 +135,5 @@ def test_looking_for_work_reads_open_letters_alone(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("not a database, but long enough to be looked at as one" * 20)
-    with pytest.raises(Exception, match="file is not a database"):
+    with pytest.raises(ValueError, match="file is not a database"):
         open_database(f"sqlite:///{file}")
