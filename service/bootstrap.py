@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from service.adapters.database import NewerSchema, open_database
 from service.adapters.fhir_server import RequestsFhirServer, Timeouts
-from service.config import PREFIX, Auth, ConfigurationInvalid, Settings
+from service.config import PREFIX, Auth, ConfigurationInvalid, Settings, is_loopback
 from service.errors import Unavailable
 from service.packs import Pack, load_pack, load_packs, shipped_pages
 from service.records.delivery import Delivery
@@ -26,7 +26,6 @@ from service.records.submission import Intake
 from service.web.site import Site
 
 DISTRIBUTION = "symptom-intake"
-_LOOPBACK_HOSTS = ("localhost", ".localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Services:
             started_at=self.clock(),
             public_url=settings.public_url,
             fhir_server_url=settings.fhir_server_url,
-            trusted_hosts=_trusted_hosts(settings),
+            trusts_host=_host_test(settings),
             cors_origins=settings.cors_origins,
             max_body_bytes=settings.max_body_bytes,
             worker_alive=worker_alive,
@@ -82,14 +81,16 @@ def random_id() -> str:
     return str(uuid4())
 
 
-def start(settings: Settings, clock: Clock = utc_now, new_id: NewId = random_id) -> Services:
-    """The parts that `settings` describe, the database open.
+def start(
+    settings: Settings, clock: Clock = utc_now, new_id: NewId = random_id, packs: tuple[Pack, ...] | None = None
+) -> Services:
+    """The parts that `settings` describe, the database open; `packs` where the pages are loaded already.
 
     Raises ConfigurationInvalid for settings that cannot be used, PackInvalid for pages that cannot.
     """
-    packs = published_packs(settings)
+    published = published_packs(settings) if packs is None else packs
     store = _open(settings)
-    library = Library.of(packs, store.remembered_packs())
+    library = Library.of(published, store.remembered_packs())
     return Services(
         settings=settings,
         library=library,
@@ -162,9 +163,9 @@ def _open(settings: Settings) -> Store:
         raise ConfigurationInvalid(f"{PREFIX}DATABASE_URL: {fault}") from fault
 
 
-def _trusted_hosts(settings: Settings) -> tuple[str, ...]:
+def _host_test(settings: Settings) -> Callable[[str], bool]:
     # Without credentials, a web page whose host name is made to point to this machine must not be answered.
     if settings.auth is not Auth.OPEN or settings.allow_open_on_network:
-        return ()
+        return lambda host: True
     public = urlsplit(settings.public_url or "").hostname
-    return (*_LOOPBACK_HOSTS, public) if public else _LOOPBACK_HOSTS
+    return lambda host: is_loopback(host) or host == public

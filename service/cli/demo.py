@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ import click
 from service.bootstrap import Services, fhir_server, start
 from service.cli import story
 from service.cli.console import configure_logging, fail
+from service.cli.listener import Listener
 from service.cli.loopback import LoopbackClient
-from service.cli.serving import address, listen
 from service.config import PREFIX, Settings, load_settings
 from service.fhir.json import Json
 from service.packs import Pack, shipped_pages
@@ -149,10 +148,6 @@ def _deliver(run: Demo, server: FhirServer, accepted: list[Json]) -> None:
 @contextmanager
 def _serving(services: Services) -> Iterator[LoopbackClient]:
     """Our own server on a free loopback port, while the block runs."""
-    server = listen(create_app(services.site()), _HOST, 0)
-    thread = threading.Thread(target=server.run, name="demo-server", daemon=True)
-    thread.start()
-    try:
-        yield LoopbackClient(f"{address(_HOST, server)}/fhir")
-    finally:
-        server.close()
+    listener = Listener(create_app(services.site()), _HOST, 0)
+    with listener.running():
+        yield LoopbackClient(f"{listener.address}/fhir")

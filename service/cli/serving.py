@@ -5,23 +5,18 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
-from typing import Any
 
 import click
-from flask import Flask
-from waitress.server import create_server
 
 from service.bootstrap import Services, start
 from service.cli.console import EXIT_FAULT, configure_logging, fail, read_settings
+from service.cli.listener import Listener
 from service.cli.worker import DeliveryThread
 from service.config import PREFIX, ConfigurationInvalid, check_listening
 from service.records.delivery import DeliveryReport
 from service.records.outbox import State
 from service.web.app import create_app
 
-THREADS = 8
-# Beyond what any setting admits as a body, so that Flask refuses it with an OperationOutcome.
-MAX_RECEIVED_BYTES = 128 * 1024 * 1024
 STOP_SECONDS = 5.0
 
 
@@ -42,20 +37,22 @@ def serve(host: str, port: int, no_deliver: bool) -> None:
     configure_logging(settings.log_level.value)
     services = start(settings)
     worker = DeliveryThread(services)
-    server = listen(create_app(services.site((lambda: None) if no_deliver else worker.alive)), host, port)
+    app = create_app(services.site((lambda: None) if no_deliver else worker.alive))
+    try:
+        listener = Listener(app, host, port)
+    except OSError as fault:
+        fail(f"Cannot listen on {host} port {port}: {fault.strerror}. Choose another with --port.")
     _end_on_signals()
     if not no_deliver:
         worker.start()
-    click.echo(f"Symptom Intake serves {address(host, server)}/ (FHIR: {address(host, server)}/fhir)")
+    click.echo(f"Symptom Intake serves {listener.address}/ (FHIR: {listener.address}/fhir)")
     click.echo(_delivery_line(services, no_deliver=no_deliver))
     try:
-        server.run()
-    except SystemExit:
-        click.echo("Stopped.")
+        listener.run()
     finally:
         worker.stop(STOP_SECONDS)
-        server.close()
         services.store.close()
+    click.echo("Stopped.")
 
 
 @click.command()
@@ -80,23 +77,6 @@ def deliver(once: bool) -> None:
             _deliver_until_told(services)
     finally:
         services.store.close()
-
-
-def listen(app: Flask, host: str, port: int) -> Any:
-    """A waitress server of `app`, listening but not yet running; ends the command when the port is taken."""
-    try:
-        return create_server(
-            app, host=host, port=port, threads=THREADS, ident="", max_request_body_size=MAX_RECEIVED_BYTES
-        )
-    except OSError as fault:
-        fail(f"Cannot listen on {host} port {port}: {fault.strerror}. Choose another with --port.")
-
-
-def address(host: str, server: Any) -> str:
-    """The address of a listening server, without a trailing slash."""
-    # A host name with several addresses makes waitress listen on each; they share the port that was asked for.
-    port = server.effective_port if hasattr(server, "effective_port") else server.effective_listen[0][1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _delivery_line(services: Services, *, no_deliver: bool) -> str:

@@ -84,7 +84,11 @@ def _line(resource: Json) -> str:
     code = concept_text(resource["code"]) if "code" in resource else ""
     value = concept_text(resource["valueCodeableConcept"]) if "valueCodeableConcept" in resource else ""
     other = next((str(one) for key, one in resource.items() if key in ("valueString", "valueDateTime")), "")
-    about = ": ".join(part for part in (code, value or other) if part)
+    sites = resource.get("bodySite", [])
+    where = ", ".join(concept_text(site) for site in (sites if isinstance(sites, list) else [sites]))
+    about = ": ".join(part for part in (code, value or other) if part) + (f" ({where})" if where else "")
+    if kind == "Provenance":
+        about = f"of the {len(resource['target'])} resources above"
     return textwrap.shorten(f"{kind:<12} {about}".rstrip(), _WIDTH + 20, placeholder="…")
 
 

@@ -8,7 +8,7 @@ from service.web.errors import register_errors
 from service.web.fhir_api import fhir_routes
 from service.web.monitoring import monitoring_routes
 from service.web.operations import operation_routes
-from service.web.security import register_cors, register_request_id, register_security_headers
+from service.web.security import register_cors, register_request_id, register_security_headers, register_trusted_hosts
 from service.web.site import Site
 from service.web.start import start_routes
 
@@ -18,9 +18,9 @@ def create_app(site: Site) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = site.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = site.max_body_bytes
-    app.config["TRUSTED_HOSTS"] = list(site.trusted_hosts) or None
     app.url_map.strict_slashes = False
     register_request_id(app, site.new_id)
+    register_trusted_hosts(app, site.trusts_host)
     register_security_headers(app)
     register_cors(app, site.cors_origins)
     register_errors(app, site.max_body_bytes)

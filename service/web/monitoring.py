@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -14,13 +14,20 @@ from flask.typing import ResponseReturnValue
 
 from service.errors import Unavailable
 from service.fhir.json import Json
-from service.records.outbox import Reason, State, Target
+from service.records.outbox import Problem, Reason, State, Target
 from service.records.ports import Backlog, Clock, Store
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _WAITING = (State.PENDING, State.LEASED)
 # An outage ends by itself, and responses are accepted meanwhile; wrong credentials or a wrong address do not.
 _NEEDS_PEOPLE = (Reason.UNAUTHORISED, Reason.NOT_FHIR)
+_WORDS: Mapping[Reason, str] = {
+    Reason.UNAUTHORISED: "It refused the credentials",
+    Reason.NOT_FHIR: "No FHIR server answers at this address",
+    Reason.UNREACHABLE: "It cannot be reached",
+    Reason.NO_ANSWER: "It did not answer",
+    Reason.BUSY: "It is busy",
+}
 
 
 class Health(StrEnum):
@@ -113,10 +120,20 @@ def monitoring_routes(app: Flask, store: Store, clock: Clock, worker_alive: Call
 
 def _target_check(target: Target, backlog: Iterable[Backlog]) -> Check:
     waiting = sum(entry.count for entry in backlog if entry.target == target.name and entry.state in _WAITING)
-    problem = target.problem.text if target.problem else "It did not take the last delivery."
-    needs_people = target.problem is not None and target.problem.reason in _NEEDS_PEOPLE
-    reason = f"{target.name} is held; {waiting} deliveries wait. {problem}"
+    problem = target.problem
+    needs_people = problem is not None and problem.reason in _NEEDS_PEOPLE
+    reason = (
+        f"{target.name} is held; {waiting} deliveries wait. {_why(problem)} 'symptom-intake outbox list' says more."
+    )
     return Check("fhir-server", Health.FAIL if needs_people else Health.WARN, reason)
+
+
+def _why(problem: Problem | None) -> str:
+    # In words of our own: a server's text may quote what a patient answered.
+    if problem is None:
+        return "It did not take the last delivery."
+    status = f" (HTTP {problem.status})" if problem.status is not None else ""
+    return f"{_WORDS.get(problem.reason, 'It did not take the last delivery')}{status}."
 
 
 def _dead_letters(entry: Backlog) -> Check:

@@ -6,8 +6,11 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
+
+from service.errors import IssueType, Malformed, error
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,17 @@ def register_request_id(app: Flask, new_id: Callable[[], str]) -> None:
             milliseconds,
         )
         return answer
+
+
+def register_trusted_hosts(app: Flask, trusts_host: Callable[[str], bool]) -> None:
+    """Refuses requests to a host name that is not trusted, as a page that lets its own name point here would send."""
+
+    @app.before_request
+    def check() -> None:
+        host = urlsplit(f"//{request.host}").hostname or ""
+        if not trusts_host(host):
+            text = "This server does not answer to that host name. Its operator can set SYMPTOM_INTAKE_PUBLIC_URL."
+            raise Malformed([error(IssueType.SECURITY, text, "http.Host")])
 
 
 def register_security_headers(app: Flask) -> None:

@@ -18,8 +18,8 @@ from service.records.submission import Intake
 class Site:
     """The parts and settings that the routes use.
 
-    `public_url` is the address clients use, without /fhir (None: the one they called); `trusted_hosts` are the host
-    names that are answered (empty: any); `worker_alive` tells whether this process's delivery worker lives (None: it
+    `public_url` is the address clients use, without /fhir (None: the one they called); `trusts_host` says whether a
+    request to a host name is answered; `worker_alive` tells whether this process's delivery worker lives (None: it
     has none); `started_at` is aware UTC.
     """
 
@@ -33,7 +33,7 @@ class Site:
     started_at: datetime
     public_url: str | None
     fhir_server_url: str | None
-    trusted_hosts: tuple[str, ...]
+    trusts_host: Callable[[str], bool]
     cors_origins: tuple[str, ...]
     max_body_bytes: int
     worker_alive: Callable[[], bool | None]

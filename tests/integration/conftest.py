@@ -49,9 +49,9 @@ def make_response(page: Pack, vignettes: dict[str, Vignette]) -> MakeResponse:
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Iterator[Services]:
+def services(tmp_path: Path, page: Pack) -> Iterator[Services]:
     """The service with an embedded record alone."""
-    services = start(load_settings(database_url=f"sqlite:///{tmp_path / 'intake.db'}"))
+    services = start(load_settings(database_url=f"sqlite:///{tmp_path / 'intake.db'}"), packs=(page,))
     yield services
     services.store.close()
 

@@ -19,8 +19,13 @@ from tests.integration.answers import MakeResponse
 TARGET = "https://fhir.example.org/r4"
 
 
+_CAPABILITY = Answer(
+    200, {"content-type": "application/fhir+json"}, {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1"}
+)
+
+
 class _Server:
-    """A FHIR server that answers every request alike, or cannot be reached."""
+    """A FHIR server that answers every delivery alike, or cannot be reached."""
 
     base_url = TARGET
 
@@ -32,7 +37,7 @@ class _Server:
     ) -> Answer:
         if self._answer is None:
             raise Unreachable("the connection was refused")
-        return self._answer
+        return _CAPABILITY if path == "metadata" and self._answer.status == 400 else self._answer
 
 
 class _Broken:

@@ -162,8 +162,15 @@ def test_a_draft_is_assessed_for_urgent_rules_alone(client: FlaskClient, make_re
     assert quiet["status"] == "preliminary"
     assert "valueCodeableConcept" not in quiet
     assert quiet["dataAbsentReason"]["coding"][0]["code"] == "temp-unknown"
-    urgent = _call(client, "$assess", make_response("case-08", status="in-progress", authored=None)).json
+    urgent = _call(client, "$assess", make_response("case-08", status="in-progress")).json
     assert (_level(urgent), _fired(urgent)) == ("urgent", ["U7"])
+
+
+def test_a_draft_without_a_date_is_assessed_at_the_time_of_asking(
+    client: FlaskClient, make_response: MakeResponse
+) -> None:
+    observation = _call(client, "$assess", make_response("case-11", status="in-progress", authored=None)).json
+    assert (_level(observation), _fired(observation)) == ("urgent", ["U2"])
 
 
 def test_a_missing_answer_is_never_a_no(client: FlaskClient, make_response: MakeResponse) -> None:

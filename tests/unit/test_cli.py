@@ -127,7 +127,7 @@ def test_fhirpath_prints_a_json_array(tmp_path: Path, response: dict[str, Any]) 
     file = _file(tmp_path, response)
     result = _run("fhirpath", "descendants().where(linkId = 'medicines').answer.value.code", file)
     assert (result.exit_code, json.loads(result.stdout)) == (0, ["N05AN01"])
-    assert json.loads(_run("fhirpath", "1.50 + 1", file).stdout) == 2.5
+    assert json.loads(_run("fhirpath", "1.50 + 1", file).stdout) == [2.5]
     assert json.loads(_run("fhirpath", "{}", file).stdout) == []
 
 
