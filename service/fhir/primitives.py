@@ -51,7 +51,10 @@ def is_decimal(value: Any) -> bool:
 
 def is_string(value: Any) -> bool:
     """True for a text that is not empty, not only white space, and at most 1 MB."""
-    return isinstance(value, str) and bool(value.strip()) and len(value.encode()) <= _MAX_STRING_BYTES
+    # A character takes at most four bytes: only a very long text needs to be counted.
+    if not isinstance(value, str) or value == "" or value.isspace():
+        return False
+    return len(value) * 4 <= _MAX_STRING_BYTES or len(value.encode()) <= _MAX_STRING_BYTES
 
 
 def is_uri(value: Any) -> bool:

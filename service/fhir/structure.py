@@ -6,7 +6,7 @@ and `_name` carries id and extensions of the primitive `name`. The types come fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -14,12 +14,18 @@ from typing import Any
 from service.errors import Issue, IssueType, error
 from service.fhir import primitives
 from service.fhir.json import Json
-from service.fhirpath.model import Element, TypeDefinition, definition, is_type
+from service.fhirpath.model import TypeDefinition, definition, is_type
 
-Check = Callable[[Any], bool]
-Checker = Callable[[Any, str], Iterator[Issue]]
+Predicate = Callable[[Any], bool]
 
-_PRIMITIVES: Mapping[str, tuple[Check, str]] = MappingProxyType(
+Place = tuple[Any, str | int]
+"""Where a value stands: the place around it (a text at the outermost), and its name or index there. It is only written
+out when there is something to say about it."""
+
+Check = Callable[[Any, Place, list[Issue]], None]
+"""Adds to the issues what is wrong with a value at a place."""
+
+_PRIMITIVES: Mapping[str, tuple[Predicate, str]] = MappingProxyType(
     {
         "boolean": (lambda value: isinstance(value, bool), "true or false, without quotes"),
         "integer": (primitives.is_integer, "a whole number, without quotes"),
@@ -36,111 +42,142 @@ _PRIMITIVES: Mapping[str, tuple[Check, str]] = MappingProxyType(
         "base64Binary": (primitives.is_base64, "base64 text"),
     }
 )
-_TEXT: tuple[Check, str] = (primitives.is_string, "a text that is not empty")
+_TEXT: tuple[Predicate, str] = (primitives.is_string, "a text that is not empty")
 _URIS = frozenset({"url", "canonical", "oid", "uuid"})
 
 
 def structure_issues(resource: Any, path: str | None = None) -> list[Issue]:
     """The findings about the shape of `resource` (any JSON value), which stands at `path` (default its type)."""
+    issues: list[Issue] = []
+    kind = resource.get("resourceType") if isinstance(resource, dict) else None
+    _check_resource(resource, (path or (kind if isinstance(kind, str) else "Resource"), ""), issues)
+    return issues
+
+
+def _check_resource(resource: Any, place: Place, issues: list[Issue]) -> None:
     if not isinstance(resource, dict):
-        return [_fault("A resource is a JSON object.", path or "Resource", "wrong-type")]
+        issues.append(_fault("A resource is a JSON object.", place, "wrong-type"))
+        return
     kind = resource.get("resourceType")
     if not isinstance(kind, str) or not is_type(kind) or not definition(kind).is_resource:
         text = "A resource names its R4 type in resourceType."
-        return [_fault(text, f"{path or 'Resource'}.resourceType", "unknown-element")]
-    return list(_object_issues(resource, definition(kind), path or kind))
-
-
-def _object_issues(node: Json, kind: TypeDefinition, path: str) -> Iterator[Issue]:
-    known = _properties(kind)
-    if not node:
-        yield _fault("An object must not be empty. Leave the element out.", path, "empty-element")
-    chosen: dict[str, str] = {}
-    for key, value in node.items():
-        name = key.removeprefix("_")
-        if name == "resourceType" and kind.is_resource:
-            continue
-        found = known.get(name)
-        if found is None or (name != key and not _is_primitive(found[1])):
-            yield _fault(f"'{key}' is no element of {kind.name}. Remove it.", f"{path}.{key}", "unknown-element")
-            continue
-        element, type_name = found
-        if element.is_choice and chosen.setdefault(element.name, name) != name:
-            text = f"{element.name}[x] has one value, but {chosen[element.name]} and {name} are there."
-            yield _fault(text, f"{path}.{name}", "wrong-type")
-        place = f"{path}.{name}"
-        if name != key:
-            yield from _values(value, element, place, _sibling_issues, may_be_null=True)
-        else:
-            # R4's definitions call a resource's id a string, its text an id.
-            check = _checker("id" if name == "id" and kind.is_resource else type_name)
-            yield from _values(value, element, place, check, may_be_null=f"_{key}" in node)
-
-
-def _values(value: Any, element: Element, path: str, check: Checker, *, may_be_null: bool) -> Iterator[Issue]:
-    """The findings about an element's value: an array where the element repeats, else a single value."""
-    if not element.repeats:
-        if isinstance(value, list):
-            yield _fault(f"{element.name} takes one value, not an array.", path, "wrong-type")
-        else:
-            yield from _value(value, path, check, may_be_null=False)
+        issues.append(_fault(text, (place, "resourceType"), "unknown-element"))
         return
-    if not isinstance(value, list):
-        yield _fault(f"{element.name} repeats: give an array, also for one value.", path, "wrong-type")
-    elif not value:
-        yield _fault("An array must not be empty. Leave the element out.", path, "empty-element")
-    else:
-        for index, child in enumerate(value):
-            yield from _value(child, f"{path}[{index}]", check, may_be_null=may_be_null)
+    _check_object(resource, definition(kind), place, issues)
 
 
-def _value(value: Any, path: str, check: Checker, *, may_be_null: bool) -> Iterator[Issue]:
-    if value is None:
-        if not may_be_null:
-            yield _fault("A value must not be null. Leave the element out.", path, "empty-element")
-    else:
-        yield from check(value, path)
+def _check_object(node: Json, kind: TypeDefinition, place: Place, issues: list[Issue]) -> None:
+    checks = _checks(kind)
+    if not node:
+        issues.append(_fault("An object must not be empty. Leave the element out.", place, "empty-element"))
+    for key, value in node.items():
+        check = checks.get(key)
+        if check is None:
+            text = f"'{key}' is no element of {kind.name}. Remove it."
+            issues.append(_fault(text, (place, key), "unknown-element"))
+        else:
+            check(value, (place, key), issues)
+    for name, keys in _choices(kind):
+        given = sorted({key.removeprefix("_") for key in node} & keys)
+        if len(given) > 1:
+            text = f"{name}[x] has one value, but {' and '.join(given)} are there. Keep one."
+            issues.append(_fault(text, (place, given[-1]), "wrong-type"))
 
 
 @cache
-def _checker(type_name: str) -> Checker:
+def _checks(kind: TypeDefinition) -> Mapping[str, Check]:
+    """What judges each property of a type, by its JSON name."""
+    checks: dict[str, Check] = {}
+    for element in kind.elements.values():
+        for key, type_name in element.properties.items():
+            # R4's definitions call a resource's id a string, its text an id.
+            check = _checker("id" if key == "id" and kind.is_resource else type_name)
+            checks[key] = _repeated(key, check, _is_primitive(type_name)) if element.repeats else _single(key, check)
+            if _is_primitive(type_name):
+                sibling = _checker("Element")
+                checks[f"_{key}"] = _repeated(key, sibling, True) if element.repeats else _single(key, sibling)
+    if kind.is_resource:
+        checks["resourceType"] = _nothing
+    return MappingProxyType(checks)
+
+
+@cache
+def _choices(kind: TypeDefinition) -> tuple[tuple[str, frozenset[str]], ...]:
+    return tuple((one.name, frozenset(one.properties)) for one in kind.elements.values() if one.is_choice)
+
+
+def _single(name: str, check: Check) -> Check:
+    def single(value: Any, place: Place, issues: list[Issue]) -> None:
+        if value is None:
+            issues.append(_fault("A value must not be null. Leave the element out.", place, "empty-element"))
+        elif isinstance(value, list):
+            issues.append(_fault(f"{name} takes one value, not an array.", place, "wrong-type"))
+        else:
+            check(value, place, issues)
+
+    return single
+
+
+def _repeated(name: str, check: Check, may_hold_null: bool) -> Check:
+    def repeated(values: Any, place: Place, issues: list[Issue]) -> None:
+        if not isinstance(values, list):
+            issues.append(_fault(f"{name} repeats: give an array, also for one value.", place, "wrong-type"))
+        elif not any(value is not None for value in values):
+            issues.append(_fault("An array must not be empty. Leave the element out.", place, "empty-element"))
+        else:
+            for index, value in enumerate(values):
+                # In the two arrays of a primitive and its siblings, null keeps the place of what has only the other.
+                if value is not None or not may_hold_null:
+                    check(value, (place, index), issues)
+
+    return repeated
+
+
+@cache
+def _checker(type_name: str) -> Check:
     """What judges one value of an R4 type."""
     if _is_primitive(type_name):
-        name = "uri" if type_name in _URIS else type_name
-        is_valid, wanted = _PRIMITIVES.get(name, _TEXT)
-
-        def primitive(value: Any, path: str) -> Iterator[Issue]:
-            if not is_valid(value):
-                detail = "wrong-type" if isinstance(value, dict | list) else "invalid-value"
-                yield _fault(f"This must be {wanted}.", path, detail)
-
-        return primitive
+        return _primitive_checker(type_name)
     if type_name == "Resource":
-        return lambda value, path: iter(structure_issues(value, path))
-    kind = definition(type_name)
+        return _check_resource
 
-    def complex_value(value: Any, path: str) -> Iterator[Issue]:
+    def complex_value(value: Any, place: Place, issues: list[Issue]) -> None:
         if isinstance(value, dict):
-            yield from _object_issues(value, kind, path)
+            _check_object(value, definition(type_name), place, issues)
         else:
-            yield _fault(f"This must be an object: {kind.name}.", path, "wrong-type")
+            issues.append(_fault(f"This must be an object: {type_name}.", place, "wrong-type"))
 
     return complex_value
 
 
-def _sibling_issues(value: Any, path: str) -> Iterator[Issue]:
-    yield from _checker("Element")(value, path)
+def _primitive_checker(type_name: str) -> Check:
+    is_valid, wanted = _PRIMITIVES.get("uri" if type_name in _URIS else type_name, _TEXT)
+
+    def primitive(value: Any, place: Place, issues: list[Issue]) -> None:
+        if not is_valid(value):
+            detail = "wrong-type" if isinstance(value, dict | list) else "invalid-value"
+            issues.append(_fault(f"This must be {wanted}.", place, detail))
+
+    return primitive
 
 
-@cache
-def _properties(kind: TypeDefinition) -> Mapping[str, tuple[Element, str]]:
-    return {key: (element, name) for element in kind.elements.values() for key, name in element.properties.items()}
+def _nothing(value: Any, place: Place, issues: list[Issue]) -> None:
+    """A property that was judged before."""
 
 
 def _is_primitive(type_name: str) -> bool:
     return type_name[0].islower()
 
 
-def _fault(text: str, path: str, detail: str) -> Issue:
+def _fault(text: str, place: Place, detail: str) -> Issue:
     code = IssueType.VALUE if detail == "invalid-value" else IssueType.STRUCTURE
-    return error(code, text, path, detail)
+    return error(code, text, _written(place), detail)
+
+
+def _written(place: Any) -> str:
+    if isinstance(place, str):
+        return place
+    around, step = place
+    if isinstance(step, int):
+        return f"{_written(around)}[{step}]"
+    return f"{_written(around)}.{step}" if step else _written(around)

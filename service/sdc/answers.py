@@ -10,7 +10,9 @@ from service.errors import Issue, IssueType, error
 from service.fhir.elements import choice_key
 from service.fhir.json import Json
 from service.fhir.primitives import is_date, is_datetime, is_decimal, is_integer, is_string, is_time, is_uri
-from service.sdc.questionnaire import Item, ItemType, answer_key
+from service.fhirpath import Environment
+from service.sdc.comparison import answer_key
+from service.sdc.questionnaire import Item, ItemType
 
 _VALUE_KEY: Mapping[ItemType, str] = MappingProxyType(
     {
@@ -45,8 +47,11 @@ _PRIMITIVES: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
 )
 
 
-def answer_issues(item: Item, answers: Sequence[Json], path: str) -> Iterator[Issue]:
-    """The findings about the answers of `item`, whose response item stands at `path`."""
+def answer_issues(item: Item, answers: Sequence[Json], path: str, environment: Environment) -> Iterator[Issue]:
+    """The findings about the answers of `item`, whose response item stands at `path`.
+
+    `environment` is what expressions on the item see; its `%context` is the response item.
+    """
     seen = set()
     for position, answer in enumerate(answers):
         place = f"{path}.answer[{position}]"
@@ -58,6 +63,8 @@ def answer_issues(item: Item, answers: Sequence[Json], path: str) -> Iterator[Is
         fault = _type_issue(item, key, answer[key], place) or _option_issue(item, key, answer[key], place)
         if fault is not None:
             yield fault
+        else:
+            yield from _limit_issues(item, key, answer[key], f"{place}.{key}", environment)
         identity = answer_key(key, answer[key])
         if identity in seen:
             yield error(IssueType.DUPLICATE, "The same answer stands twice. Remove one.", place, "duplicate-answer")
@@ -93,6 +100,13 @@ def _type_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
             text = f"'{item.link_id}' takes a single line. Remove the line breaks."
             return error(IssueType.VALUE, text, f"{place}.{key}", "invalid-value")
     return None
+
+
+def _limit_issues(item: Item, key: str, value: Any, place: str, environment: Environment) -> Iterator[Issue]:
+    for limit in item.limits:
+        breach = limit(key, value, environment)
+        if breach is not None:
+            yield error(breach.code, f"'{item.link_id}': {breach.text}", place, breach.detail)
 
 
 def _option_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:

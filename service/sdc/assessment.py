@@ -13,11 +13,10 @@ from enum import StrEnum
 from service.fhir.json import Json
 from service.fhirpath import Environment, EvaluationError, Node
 from service.fhirpath import Item as Value
+from service.sdc import vocabulary as sdc
 from service.sdc.answers import answer_text
 from service.sdc.context import ResponseContext, Variables
 from service.sdc.triage import Fact, Level, Rule, TriagePlan
-
-DRAFT_STATUS = "in-progress"
 
 
 class RuleState(StrEnum):
@@ -73,7 +72,7 @@ class Assessment:
 
 def assess(plan: TriagePlan, context: ResponseContext) -> Assessment:
     """The assessment of a response by `plan`."""
-    is_draft = context.response.get("status") == DRAFT_STATUS
+    is_draft = context.response.get("status") == sdc.DRAFT_STATUS
     judged = [rule for rule in plan.rules if not is_draft or rule.level == plan.highest]
     outcomes: dict[str, RuleOutcome] = {}
     for stage in sorted({rule.stage for rule in judged}):

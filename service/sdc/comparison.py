@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from service.fhirpath import Environment, Expression, Node, compile_expression
-from service.sdc.questionnaire import answer_key
+from service.fhirpath import Environment, EvaluationError, Expression, Item, Node, compile_expression
+
+AnswerKey = tuple[str, ...]
+"""What makes two answers the same answer: (value key, value), for a Coding (value key, system, code)."""
 
 _NAMES = frozenset({"left", "right"})
 _COMPARISONS: MappingProxyType[str, Expression] = MappingProxyType(
@@ -21,8 +23,25 @@ def compares(left_key: str, left: Any, sign: str, right_key: str, right: Any) ->
     """True if `left sign right`, each value named by its element ("valueDate"); what cannot be decided is false."""
     if sign == "=" and (left_key == "valueCoding" or right_key == "valueCoding"):
         return answer_key(left_key, left) == answer_key(right_key, right)
-    variables = {"left": [value_node(left_key, left)], "right": [value_node(right_key, right)]}
-    return _COMPARISONS[sign].test([], Environment(now=_NO_TIME, variables=variables)) is True
+    return ordered(value_node(left_key, left), sign, value_node(right_key, right)) is True
+
+
+def ordered(left: Item, sign: str, right: Item) -> bool | None:
+    """`left sign right` by FHIRPath; None when the two cannot be compared, as a month with a day of it."""
+    try:
+        return _COMPARISONS[sign].test([], Environment(now=_NO_TIME, variables={"left": [left], "right": [right]}))
+    except EvaluationError:
+        # Values of types that have no order between them.
+        return None
+
+
+def answer_key(value_key: str, value: Any) -> AnswerKey:
+    """The identity of an answer by the name of its element ("valueCoding") and its value."""
+    if not isinstance(value, dict):
+        return value_key, str(value)
+    if value_key == "valueCoding":
+        return value_key, str(value.get("system", "")), str(value.get("code", value.get("display", "")))
+    return value_key, str(value.get("reference", value))
 
 
 def value_node(key: str, value: Any) -> Node:

@@ -16,9 +16,10 @@ from service.fhir.json import Json
 from service.fhir.primitives import date_of, is_datetime
 from service.fhirpath import Environment, Expression, Node, index_items
 from service.fhirpath import Item as Value
+from service.sdc.comparison import answer_key
 from service.sdc.enablement import Enablement, ExpressionTest, disabled_entries, hidden_link_ids, prune
 from service.sdc.items import Entry, Paired, Scope, pair
-from service.sdc.questionnaire import Item, Questionnaire, Variable, answer_key
+from service.sdc.questionnaire import Item, Questionnaire, Variable
 
 _MOST_ROUNDS = 16
 """How long a chain of questions that hide one another by expressions is followed."""

@@ -17,6 +17,8 @@ from service.fhir.json import Json
 from service.fhir.terminology import Terminology
 from service.fhirpath import Expression, FhirPathError, compile_expression
 from service.sdc import vocabulary as sdc
+from service.sdc.comparison import AnswerKey, answer_key
+from service.sdc.limits import Limit, compile_limits
 
 
 class ItemType(StrEnum):
@@ -46,10 +48,6 @@ class EnableBehavior(StrEnum):
 
     ALL = "all"
     ANY = "any"
-
-
-AnswerKey = tuple[str, ...]
-"""What makes two answers the same answer: (value key, value), for a Coding (value key, system, code)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,11 @@ class Item:
     conditions: tuple[Condition, ...]
     behavior: EnableBehavior
     enable_expression: Expression | None
+    calculated: Expression | None
     constraints: tuple[Constraint, ...]
+    limits: tuple[Limit, ...]
+    min_occurs: int
+    max_occurs: int | None
     variables: tuple[Variable, ...]
     items: tuple[Item, ...]
 
@@ -149,15 +151,6 @@ def compile_questionnaire(definition: Json, terminology: Terminology | None = No
     Raises nothing for what is wrong inside: see `Questionnaire.issues`.
     """
     return _Compiler(definition, terminology or Terminology.of(())).compile()
-
-
-def answer_key(value_key: str, value: Any) -> AnswerKey:
-    """The identity of an answer by the name of its element (`valueCoding`) and its value."""
-    if isinstance(value, dict):
-        if "code" in value or value_key == "valueCoding":
-            return value_key, str(value.get("system", "")), str(value.get("code", value.get("display", "")))
-        return value_key, str(value.get("reference", value))
-    return value_key, str(value)
 
 
 @dataclass(slots=True)
@@ -221,7 +214,17 @@ class _Compiler:
             enable_expression=self._expression(
                 extension_value(definition, sdc.ENABLE_WHEN_EXPRESSION), path, names, "QuestionnaireResponse.item"
             ),
+            calculated=self._expression(
+                extension_value(definition, sdc.CALCULATED_EXPRESSION), path, names, "QuestionnaireResponse.item"
+            ),
             constraints=self._constraints(definition, path, names, "QuestionnaireResponse.item"),
+            limits=compile_limits(
+                definition,
+                lambda source: self._expression(source, path, names, "QuestionnaireResponse.item"),
+                self.terminology,
+            ),
+            min_occurs=extension_value(definition, sdc.MIN_OCCURS) or 0,
+            max_occurs=extension_value(definition, sdc.MAX_OCCURS),
             variables=variables,
             items=self._items(definition, path, names, (*ancestors, link_id)),
         )
@@ -277,8 +280,9 @@ class _Compiler:
 
     def _constraints(self, element: Json, path: str, names: frozenset[str], context: str) -> tuple[Constraint, ...]:
         found = []
-        for extension in extensions(element, sdc.CONSTRAINT):
-            text = extension_value(extension, "expression")
+        for extension in (*extensions(element, sdc.CONSTRAINT), *extensions(element, sdc.TARGET_CONSTRAINT)):
+            source = extension_value(extension, "expression")
+            text = source.get("expression") if isinstance(source, dict) else source
             expression = self._expression({"expression": text}, path, names, context)
             if expression is not None:
                 severity = Severity(extension_value(extension, "severity") or "error")

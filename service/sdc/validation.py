@@ -12,7 +12,10 @@ from datetime import datetime
 from service.errors import Issue, IssueType, Severity, error
 from service.fhir.json import Json
 from service.fhirpath import Environment, FhirPathError, Node
+from service.sdc import vocabulary as sdc
 from service.sdc.answers import answer_issues
+from service.sdc.calculation import calculated_issues
+from service.sdc.comparison import ordered, value_node
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.items import Entry, Scope, missing_group
 from service.sdc.questionnaire import Constraint, Item, ItemType, Questionnaire
@@ -39,20 +42,36 @@ def context_issues(context: ResponseContext) -> list[Issue]:
     """The findings about a response whose shape is already checked."""
     questionnaire = context.questionnaire
     root = context.paired.root
-    found = [*questionnaire.issues, *_status_issues(questionnaire), *context.paired.issues]
+    found = [*questionnaire.issues, *_publication_issues(questionnaire, context.response), *context.paired.issues]
     for entry in context.paired.entries():
         found.extend(_entry_issues(context, entry))
-    if context.response["status"] in COMPLETE_STATUSES:
+    found.extend(_excess_groups(context, root))
+    if _is_complete(context.response):
         found.extend(_missing(context, root))
     focus = Node.of_resource(context.response)
     found.extend(_constraint_issues(questionnaire.constraints, focus, context.environment, root.path))
     return found
 
 
-def _status_issues(questionnaire: Questionnaire) -> Iterator[Issue]:
+def _is_complete(response: Json) -> bool:
+    return response["status"] in COMPLETE_STATUSES
+
+
+def _publication_issues(questionnaire: Questionnaire, response: Json) -> Iterator[Issue]:
+    place = "QuestionnaireResponse.questionnaire"
     if questionnaire.status in ("draft", "retired"):
         text = f"The Questionnaire is {questionnaire.status}, not active."
-        yield _warning(IssueType.BUSINESS_RULE, text, "QuestionnaireResponse.questionnaire", "not-active")
+        yield _warning(IssueType.BUSINESS_RULE, text, place, "not-active")
+    authored = response.get("authored")
+    period = questionnaire.definition.get("effectivePeriod", {})
+    if authored is None:
+        return
+    written = value_node("valueDateTime", authored)
+    for name, sign, said in (("start", ">=", "not yet"), ("end", "<=", "no longer")):
+        # What cannot be decided, as a year within which the period begins, is no finding.
+        if name in period and ordered(written, sign, value_node("valueDateTime", period[name])) is False:
+            text = f"The Questionnaire was {said} in effect when the response was authored."
+            yield _warning(IssueType.BUSINESS_RULE, text, place, "not-in-effect")
 
 
 def _entry_issues(context: ResponseContext, entry: Entry) -> Iterator[Issue]:
@@ -60,23 +79,44 @@ def _entry_issues(context: ResponseContext, entry: Entry) -> Iterator[Issue]:
     if item.text and node.get("text", item.text) != item.text:
         text = f"The text of '{item.link_id}' differs from the Questionnaire's."
         yield _warning(IssueType.BUSINESS_RULE, text, f"{path}.text", "text-differs")
-    if not item.is_question:
-        return
     if entry in context.disabled:
-        if entry.answers:
+        if entry.answers and item.is_question:
             text = f"'{item.link_id}' is not asked after these answers, so it takes none. Remove the item."
             yield error(IssueType.BUSINESS_RULE, text, path, "answer-not-enabled")
         return
-    if len(entry.answers) > 1 and not item.repeats:
-        complete = context.response["status"] != "in-progress"
-        text = f"'{item.link_id}' takes one answer, not {len(entry.answers)}."
-        severity = Severity.ERROR if complete else Severity.WARNING
-        yield Issue(severity, IssueType.STRUCTURE, text, f"{path}.answer", "too-many-answers")
-    yield from answer_issues(item, entry.answers, path)
+    environment = context.environment_of(entry)
+    if item.is_question:
+        yield from answer_issues(item, entry.answers, path, environment)
+        yield from _excess_issues(context, item, len(entry.answers), f"{path}.answer")
     if entry in context.exclusive_conflicts:
         text = f"An answer of '{item.link_id}' stands alone, but others stand beside it. Keep it, or the others."
         yield error(IssueType.BUSINESS_RULE, text, f"{path}.answer", "exclusive-option-combined")
-    yield from _entry_constraint_issues(context, entry)
+    if item.calculated is not None:
+        yield from calculated_issues(
+            item, item.calculated, node, path, environment, is_complete=_is_complete(context.response)
+        )
+    focus = Node.of(node, "QuestionnaireResponse.item")
+    yield from _constraint_issues(item.constraints, focus, environment, path)
+
+
+def _excess_issues(context: ResponseContext, item: Item, number: int, path: str) -> Iterator[Issue]:
+    """Too many of an item: answers of a question, repetitions of a group. A draft may still be brought in order."""
+    most = item.max_occurs if item.repeats else 1
+    if most is not None and number > most:
+        is_draft = context.response["status"] == sdc.DRAFT_STATUS
+        severity = Severity.WARNING if is_draft else Severity.ERROR
+        text = f"'{item.link_id}' takes at most {most}, but {number} are given."
+        yield Issue(severity, IssueType.STRUCTURE, text, path, "too-many-answers")
+
+
+def _excess_groups(context: ResponseContext, scope: Scope) -> Iterator[Issue]:
+    for item in scope.definitions:
+        entries = scope.entries.get(item.link_id, ())
+        if item.repeats and not item.is_question:
+            yield from _excess_issues(context, item, len(entries), scope.path)
+        for entry in entries:
+            for below in entry.scopes:
+                yield from _excess_groups(context, below)
 
 
 def _missing(context: ResponseContext, scope: Scope) -> Iterator[Issue]:
@@ -86,36 +126,56 @@ def _missing(context: ResponseContext, scope: Scope) -> Iterator[Issue]:
             continue
         entries: Sequence[Entry] = scope.entries.get(item.link_id, ())
         if item.is_question:
-            if item.required and not any(entry.answers for entry in entries):
-                yield _required(item, entries[0].path if entries else scope.path)
-        elif not entries and item.type is ItemType.GROUP:
-            yield from _missing_below_absent_group(context, item, scope)
+            yield from _missing_answers(context, item, entries, scope)
+        elif item.type is ItemType.GROUP:
+            yield from _missing_groups(context, item, entries, scope)
         for entry in entries:
             for below in entry.scopes:
                 yield from _missing(context, below)
 
 
-def _missing_below_absent_group(context: ResponseContext, group: Item, scope: Scope) -> Iterator[Issue]:
-    # A group that repeats may stand there no time at all; any other is shown with its questions, sent or not.
-    if group.repeats and not group.required:
+def _missing_answers(context: ResponseContext, item: Item, entries: Sequence[Entry], scope: Scope) -> Iterator[Issue]:
+    number = sum(len(entry.answers) for entry in entries)
+    place = entries[0].path if entries else scope.path
+    if item.calculated is not None:
+        if not entries:
+            absent = Entry(item, {"linkId": item.link_id}, scope.path, scope)
+            environment = context.environment_of(absent)
+            yield from calculated_issues(item, item.calculated, absent.node, absent.path, environment, is_complete=True)
         return
-    found = list(_missing(context, missing_group(group, scope)))
-    yield from found
-    if group.required and not found:
-        yield _required(group, scope.path)
+    if number == 0 and item.required:
+        yield _required(item, place)
+    elif number < item.min_occurs and (number > 0 or item.required):
+        yield _too_few(item, number, place)
+
+
+def _missing_groups(context: ResponseContext, group: Item, entries: Sequence[Entry], scope: Scope) -> Iterator[Issue]:
+    if entries:
+        if group.required and not any(_has_answer(entry) for entry in entries):
+            yield _required(group, entries[0].path)
+        elif len(entries) < group.min_occurs:
+            yield _too_few(group, len(entries), scope.path)
+    # A group that repeats may stand there no time at all; any other is shown with its questions, sent or not.
+    elif group.required or not group.repeats:
+        found = list(_missing(context, missing_group(group, scope)))
+        yield from found
+        if group.required and not found:
+            yield _required(group, scope.path)
+
+
+def _has_answer(entry: Entry) -> bool:
+    return bool(entry.answers) or any(_has_answer(below) for scope in entry.scopes for below in scope)
+
+
+def _too_few(item: Item, number: int, path: str) -> Issue:
+    text = f"'{item.link_id}' needs at least {item.min_occurs}, but {number} are given."
+    return error(IssueType.REQUIRED, text, path, "too-few-answers")
 
 
 def _required(item: Item, path: str) -> Issue:
     asked = f" ({item.text})" if item.text else ""
     text = f"'{item.link_id}'{asked} needs an answer before the response is complete."
     return error(IssueType.REQUIRED, text, path, "required-missing")
-
-
-def _entry_constraint_issues(context: ResponseContext, entry: Entry) -> Iterator[Issue]:
-    constraints = entry.item.constraints
-    if constraints:
-        focus = Node.of(entry.node, "QuestionnaireResponse.item")
-        yield from _constraint_issues(constraints, focus, context.environment_of(entry), entry.path)
 
 
 def _constraint_issues(

@@ -15,6 +15,17 @@ MIN_VALUE = _CORE + "minValue"
 MAX_VALUE = _CORE + "maxValue"
 MAX_DECIMAL_PLACES = _CORE + "maxDecimalPlaces"
 REGEX = _CORE + "regex"
+MIME_TYPE = _CORE + "mimeType"
+MAX_SIZE = _CORE + "maxSize"
+UNIT = _CORE + "questionnaire-unit"
+UNIT_OPTION = _CORE + "questionnaire-unitOption"
+UNIT_VALUE_SET = _CORE + "questionnaire-unitValueSet"
+REFERENCE_RESOURCE = _CORE + "questionnaire-referenceResource"
+CALCULATED_VALUE = _CORE + "cqf-calculatedValue"
+CALCULATED_EXPRESSION_VALUE = _CORE + "cqf-expression"
+MIN_QUANTITY = _SDC + "minQuantity"
+MAX_QUANTITY = _SDC + "maxQuantity"
+TARGET_CONSTRAINT = _CORE + "targetConstraint"
 
 LAUNCH_CONTEXT = _SDC + "launchContext"
 INITIAL_EXPRESSION = _SDC + "initialExpression"
@@ -24,6 +35,9 @@ TEMPLATE_EXTRACT = _SDC + "templateExtract"
 TEMPLATE_EXTRACT_CONTEXT = _SDC + "templateExtractContext"
 TEMPLATE_EXTRACT_VALUE = _SDC + "templateExtractValue"
 EXTRACT_ALLOCATE_ID = _SDC + "extractAllocateId"
+
+DRAFT_STATUS = "in-progress"
+"""The status of a QuestionnaireResponse that may still be incomplete."""
 
 STANDARD_VARIABLES = frozenset(
     {"resource", "rootResource", "context", "questionnaire", "qitem", "ucum", "sct", "loinc"}

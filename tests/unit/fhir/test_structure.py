@@ -37,7 +37,12 @@ def test_a_right_resource_has_no_fault() -> None:
         ({"item": {"linkId": "a"}}, "QuestionnaireResponse.item", "wrong-type"),
         ({"item": ["a"]}, "QuestionnaireResponse.item[0]", "wrong-type"),
         ({"item": [{"linkId": 1}]}, "QuestionnaireResponse.item[0].linkId", "invalid-value"),
-        ({"item": [{"linkId": "a", "answer": [None]}]}, "QuestionnaireResponse.item[0].answer[0]", "empty-element"),
+        ({"item": [{"linkId": "a", "answer": [None]}]}, "QuestionnaireResponse.item[0].answer", "empty-element"),
+        (
+            {"item": [{"linkId": "a", "answer": [{"valueString": "x"}, None]}]},
+            "QuestionnaireResponse.item[0].answer[1]",
+            "wrong-type",
+        ),
         ({"authored": "2026-02-30"}, "QuestionnaireResponse.authored", "invalid-value"),
         ({"authored": "2026-03-15T10:00:00"}, "QuestionnaireResponse.authored", "invalid-value"),
         ({"authored": "2026-03T10:00:00Z"}, "QuestionnaireResponse.authored", "invalid-value"),
@@ -46,7 +51,7 @@ def test_a_right_resource_has_no_fault() -> None:
         ({"_subject": {"id": "x"}}, "QuestionnaireResponse._subject", "unknown-element"),
         (
             {"item": [{"linkId": "a", "answer": [{"valueString": "x", "valueInteger": 1}]}]},
-            "QuestionnaireResponse.item[0].answer[0].valueInteger",
+            "QuestionnaireResponse.item[0].answer[0].valueString",
             "wrong-type",
         ),
         (
