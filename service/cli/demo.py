@@ -83,13 +83,14 @@ def _tell(settings: Settings, services: Services) -> None:
     with _serving(services) as client:
         story.opening(client.base, client.send("GET", "Questionnaire"), settings.fhir_server_url, patient)
         run = Demo(services, client, patient)
-        accepted = [_submit(run, page, case) for case in CASES]
+        for case in CASES:
+            _submit(run, page, case)
         if server is not None:
-            _deliver(run, server, accepted)
+            _deliver(run, server)
     story.ending(PREFIX, settings.fhir_server_url)
 
 
-def _submit(run: Demo, page: Pack, case: str) -> Json:
+def _submit(run: Demo, page: Pack, case: str) -> None:
     vignette = next(one for one in load_vignettes(shipped_pages() / PAGE) if one.name.startswith(case))
     response = {
         **vignette_response(page, vignette),
@@ -102,7 +103,6 @@ def _submit(run: Demo, page: Pack, case: str) -> Json:
     conditions = run.client.send("GET", f"Condition?patient={run.patient}&_count=200")
     triage = run.client.send("GET", f"QuestionnaireResponse/{accepted['id']}/$assess")
     story.response(vignette.name, accepted, triage, _of_response(accepted, observations, conditions))
-    return accepted
 
 
 def _of_response(accepted: Json, observations: Json, conditions: Json) -> list[Json]:
@@ -134,15 +134,21 @@ def _create_patient(server: FhirServer, unique: str) -> str:
     return "Patient/" + location.partition("Patient/")[2].partition("/")[0]
 
 
-def _deliver(run: Demo, server: FhirServer, accepted: list[Json]) -> None:
+def _deliver(run: Demo, server: FhirServer) -> None:
     delivery = run.services.delivery()
     while delivery is not None and (report := delivery.run_once()) is not None:
         story.delivery(report)
-    for response in accepted:
-        placements = run.services.store.placements(server.base_url, response["id"])
-        story.read_back(server.base_url, [(one.location, server.send("GET", one.location).body) for one in placements])
+        locations = sorted((one.location for one in report.placements), key=_reading_order)
+        story.read_back([(location, server.send("GET", location).body) for location in locations])
     if any(letter.state is not State.DELIVERED for letter in run.services.store.letters()):
         fail("Not everything was delivered; the lines above say why.")
+
+
+def _reading_order(location: str) -> tuple[str, int, str]:
+    """The response first, the Provenance last; within a type by length and then text, so that 9 comes before 10."""
+    kind, _, id_ = location.partition("/")
+    rank = {"QuestionnaireResponse": "0", "Provenance": "2"}.get(kind, "1")
+    return rank + kind, len(id_), id_
 
 
 @contextmanager

@@ -40,21 +40,24 @@ def response(name: str, accepted: Json, triage: Json, resources: Sequence[Json])
     counts = Counter(resource["resourceType"] for resource in resources)
     click.echo(f"\nIn the record: {', '.join(f'{count} {kind}' for kind, count in counts.items())}")
     for resource in resources:
-        click.echo(f"  {_line(resource)}")
+        click.echo(f"  {resource['resourceType']:<12} {_about(resource)}".rstrip())
 
 
 def delivery(report: DeliveryReport) -> None:
     """What became of one delivery."""
     letter = report.letter
     why = f": {letter.problem.text}" if letter.problem else ""
-    _heading(f"Delivery to {letter.target}")
-    click.echo(f"One transaction for QuestionnaireResponse/{letter.response_id}: {letter.state.value}{why}")
+    _heading(f"Delivery of QuestionnaireResponse/{letter.response_id}")
+    click.echo(f"One transaction to {letter.target}: {click.style(letter.state.value, bold=True)}{why}")
 
 
-def read_back(base_url: str, resources: Sequence[tuple[str, Json | None]]) -> None:
+def read_back(resources: Sequence[tuple[str, Json | None]]) -> None:
     """What the FHIR server answers for each location it gave."""
+    click.echo("Read back from there:")
+    width = max((len(location) for location, _ in resources), default=0)
     for location, resource in resources:
-        click.echo(f"  {base_url}/{location}  {'cannot be read back' if resource is None else _line(resource)}")
+        told = "cannot be read back" if resource is None else _about(resource)
+        click.echo(f"  {location.ljust(width)}  {told}".rstrip())
 
 
 def ending(prefix: str, fhir_server_url: str | None) -> None:
@@ -78,18 +81,20 @@ def _answer_text(answer: Json) -> str:
     return str(value.get("display", value.get("code"))) if isinstance(value, dict) else str(value)
 
 
-def _line(resource: Json) -> str:
-    """A resource on one line: its type, what it is about, and its value."""
-    kind = str(resource["resourceType"])
-    code = concept_text(resource["code"]) if "code" in resource else ""
+def _about(resource: Json) -> str:
+    """What a resource says, on one line: its subject matter, its value, and where in the body."""
+    if resource["resourceType"] == "Provenance":
+        return f"of the {len(resource['target'])} resources above"
+    code = _shortened(concept_text(resource["code"])) if "code" in resource else ""
     value = concept_text(resource["valueCodeableConcept"]) if "valueCodeableConcept" in resource else ""
     other = next((str(one) for key, one in resource.items() if key in ("valueString", "valueDateTime")), "")
     sites = resource.get("bodySite", [])
     where = ", ".join(concept_text(site) for site in (sites if isinstance(sites, list) else [sites]))
-    about = ": ".join(part for part in (code, value or other) if part) + (f" ({where})" if where else "")
-    if kind == "Provenance":
-        about = f"of the {len(resource['target'])} resources above"
-    return textwrap.shorten(f"{kind:<12} {about}".rstrip(), _WIDTH + 20, placeholder="…")
+    return ": ".join(part for part in (code, value or other) if part) + (f" ({where})" if where else "")
+
+
+def _shortened(text: str) -> str:
+    return textwrap.shorten(text, _WIDTH * 2 // 3, placeholder=" …")
 
 
 def _heading(text: str) -> None:
