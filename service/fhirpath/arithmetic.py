@@ -80,7 +80,7 @@ def divide(left: Item, right: Item) -> Item | None:
     """A Decimal, also of Integers; quantities give a quantity."""
 
     def quotient(one_value: Number, other: Number) -> Decimal | None:
-        return None if other == 0 else _CONTEXT.divide(Decimal(one_value), Decimal(other))
+        return None if other == 0 else _quotient_of(Decimal(one_value), Decimal(other))
 
     return _numbers("/", left, right, quotient, quotient, _quotient)
 
@@ -182,7 +182,7 @@ def _product(left: Quantity, right: Quantity) -> Quantity | None:
         return Quantity(value, left.unit, left.calendar)
     if left.unit == "1":
         return Quantity(value, right.unit, right.calendar)
-    return Quantity(value, f"({left.ucum_code}).({right.ucum_code})")
+    return Quantity(value, f"{_factor(left)}.{_factor(right)}")
 
 
 def _quotient(left: Quantity, right: Quantity) -> Quantity | None:
@@ -191,7 +191,18 @@ def _quotient(left: Quantity, right: Quantity) -> Quantity | None:
     one_measure, other = measure(left), measure(right)
     if right.unit != "1" and one_measure is not None and other is not None and one_measure[1] == other[1]:
         return Quantity(decimal_of(one_measure[0] / other[0]))
-    value = _CONTEXT.divide(left.value, right.value)
+    value = _quotient_of(left.value, right.value)
     if right.unit == "1":
         return Quantity(value, left.unit, left.calendar)
-    return Quantity(value, f"({left.ucum_code})/({right.ucum_code})")
+    return Quantity(value, f"{_factor(left)}/{_factor(right)}")
+
+
+def _factor(quantity: Quantity) -> str:
+    code = quantity.ucum_code
+    return f"({code})" if "/" in code or "." in code else code
+
+
+def _quotient_of(left: Decimal, right: Decimal) -> Decimal:
+    found = _CONTEXT.divide(left, right)
+    # Digits, not powers of ten: 600, not 6E+2.
+    return Decimal(f"{found:f}") if int(found.as_tuple().exponent) > 0 else found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
-from decimal import Decimal
-from typing import Any
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any, Final
 
 from service.fhirpath import quantity as quantities
 from service.fhirpath import temporal
@@ -13,6 +14,9 @@ from service.fhirpath.nodes import Node, navigate
 from service.fhirpath.quantity import Quantity
 from service.fhirpath.temporal import Date, DateTime, Time
 from service.fhirpath.values import Collection, Item, is_number, one, system_type, system_value
+
+_WHITE_SPACE: Final = re.compile(r"\s")
+_CONTEXT: Final = Context(prec=200)
 
 
 def equal(left: Collection, right: Collection) -> bool | None:
@@ -113,7 +117,7 @@ def equivalent(left: Collection, right: Collection) -> bool:
 
 
 def equivalent_items(left: Item, right: Item) -> bool:
-    """Equal but for case and white space of a string, digits beyond the less precise decimal, order of children."""
+    """Equal but for case and kind of white space, digits beyond the less precise decimal, order of children."""
     one_value, other = system_value(left), system_value(right)
     if one_value is None or other is None:
         return one_value is other
@@ -131,12 +135,13 @@ def equivalent_items(left: Item, right: Item) -> bool:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return _WHITE_SPACE.sub(" ", text.casefold())
 
 
 def _equivalent_numbers(left: Decimal, right: Decimal) -> bool:
     places = min(_places(left), _places(right))
-    return round(left, places) == round(right, places)
+    unit = Decimal(1).scaleb(-places)
+    return left.quantize(unit, ROUND_HALF_UP, _CONTEXT) == right.quantize(unit, ROUND_HALF_UP, _CONTEXT)
 
 
 def _equivalent_quantities(left: Quantity, right: Quantity) -> bool:

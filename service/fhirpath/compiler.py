@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
 
-from service.fhirpath import lookups
 from service.fhirpath.arithmetic import sign
-from service.fhirpath.code import BOOLEAN, Code, Place, Run, constant, from_run, from_test
+from service.fhirpath.code import Code, Place, constant, from_run
 from service.fhirpath.environment import Scope
 from service.fhirpath.errors import Fault, FhirPathError
 from service.fhirpath.functions import FUNCTIONS
 from service.fhirpath.functions.collections import at
-from service.fhirpath.functions.filtering import choose
-from service.fhirpath.functions.signature import Function, Result, Style
+from service.fhirpath.functions.signature import Function, Style
 from service.fhirpath.model import definition, is_type
-from service.fhirpath.nodes import navigate
 from service.fhirpath.operators import binary
 from service.fhirpath.statics import (
     Types,
     TypeTest,
-    child_types,
     filtered_by_type_name,
     known_types,
     member_types,
     merged,
     type_test,
 )
+from service.fhirpath.steps import called, navigation, type_cast, type_check, variable
 from service.fhirpath.syntax import (
     Binary,
     Call,
@@ -43,7 +40,7 @@ from service.fhirpath.syntax import (
     TypeOperation,
     Variable,
 )
-from service.fhirpath.values import EMPTY, Collection, system_type
+from service.fhirpath.values import Collection, system_type
 
 T = TypeVar("T")
 _NO_SCOPE: Final = cast("Scope", None)
@@ -85,6 +82,7 @@ class Compiler:
         self._allowed = variables
         self._resource = _resource_types(context_type)
         self._surroundings = Surroundings(known_types(context_type))
+        self._following = False
         self.variables: set[str] = set()
 
     def compile(self, syntax: Syntax) -> Code:
@@ -121,7 +119,7 @@ class Compiler:
             case TypeOperation():
                 operand = self._code(syntax.operand, near)
                 tested = self._type_test(syntax.type_name)
-                return _cast(operand, tested, place) if syntax.cast else _type_check(operand, tested, place)
+                return type_cast(operand, tested, place) if syntax.cast else type_check(operand, tested, place)
 
     def _variable(self, syntax: Variable, near: Surroundings, place: Place) -> Code:
         name = syntax.name
@@ -133,7 +131,7 @@ class Compiler:
         if self._allowed is not None and name not in self._allowed and name not in _ALWAYS:
             raise FhirPathError(self._text, syntax.position, f"there is no variable %{name} here")
         self.variables.add(name)
-        return _read_variable(name, self._resource if name in ("resource", "rootResource") else None, place)
+        return variable(name, self._resource if name in ("resource", "rootResource") else None, place)
 
     def _member(self, syntax: Member, near: Surroundings, place: Place) -> Code:
         name = syntax.name
@@ -143,10 +141,10 @@ class Compiler:
             return from_run(lambda scope: [item for item in scope.this if tested.matches(item)], types, place)
         if syntax.source is None:
             types = self._checked(syntax.position, lambda: member_types(near.this, name))
-            return from_run(_navigation(lambda scope: scope.this, name, place), types, place)
+            return from_run(navigation(lambda scope: scope.this, name, place), types, place)
         source = self._code(syntax.source, near)
         types = self._checked(syntax.position, lambda: member_types(source.types, name))
-        return from_run(_navigation(source.run, name, place), types, place, source.defined)
+        return from_run(navigation(source.run, name, place), types, place, source.defined)
 
     def _call(self, syntax: Call, near: Surroundings, place: Place) -> Code:
         if syntax.name in _TYPE_FUNCTIONS:
@@ -159,7 +157,7 @@ class Compiler:
         after = replace(near, defined=near.defined | source.defined)
         arguments = self._arguments(syntax, function, source, after)
         defined = source.defined | self._definition(syntax, after)
-        return replace(_called(syntax, function, source, arguments, place), defined=defined)
+        return replace(called(syntax, function, source, arguments, place), defined=defined)
 
     def _source(self, syntax: Call, near: Surroundings, place: Place) -> Code:
         if syntax.source is None:
@@ -171,10 +169,29 @@ class Compiler:
             return tuple(self._code(argument, near) for argument in syntax.arguments)
         if syntax.name == "iif" and syntax.source is None:
             return tuple(self._code(argument, near) for argument in syntax.arguments)
-        inner = near.inside(source.types if syntax.name != "repeat" else None, function)
+        inner = near.inside(self._types_visited(syntax, source, near, function), function)
         if syntax.name == "sort":
             return tuple(self._sort_key(argument, inner) for argument in syntax.arguments)
         return tuple(self._code(argument, inner) for argument in syntax.arguments)
+
+    def _types_visited(self, syntax: Call, source: Code, near: Surroundings, function: Function) -> Types:
+        """The types $this may have. repeat() also visits what it finds, so its types are followed to their end."""
+        types = source.types
+        if syntax.name != "repeat" or types is None:
+            return types
+        if self._following:
+            # A repeat() within: following each again for every step of the outer one would take exponential time.
+            return None
+        self._following = True
+        try:
+            while types is not None:
+                found = self._code(syntax.arguments[0], near.inside(types, function)).types
+                if found is not None and found <= types:
+                    return types
+                types = merged(types, found)
+        finally:
+            self._following = False
+        return types
 
     def _sort_key(self, argument: Syntax, near: Surroundings) -> Code:
         if isinstance(argument, Polarity) and argument.negative:
@@ -198,9 +215,9 @@ class Compiler:
         source = self._source(syntax, near, place)
         match syntax.name:
             case "is":
-                code = _type_check(source, tested, place)
+                code = type_check(source, tested, place)
             case "as":
-                code = _cast(source, tested, place)
+                code = type_cast(source, tested, place)
             case _:
                 run = source.run
                 code = from_run(lambda scope: [i for i in run(scope) if tested.matches(i)], tested.types, place)
@@ -255,134 +272,6 @@ class Compiler:
             return check()
         except Fault as fault:
             raise FhirPathError(self._text, position, fault.reason) from None
-
-
-def _called(syntax: Call, function: Function, source: Code, arguments: tuple[Code, ...], place: Place) -> Code:
-    found = lookups.indexed(syntax, source.run, arguments, place) if syntax.name == "where" else None
-    if found is not None:
-        return from_run(found, source.types, place)
-    if syntax.name == "iif" and syntax.source is None:
-        return from_run(_choice(arguments, place), merged(*(a.types for a in arguments[1:])), place)
-    call = _invocation(function, source.run, arguments, place)
-    if function.predicate:
-        return from_test(call)
-    return from_run(call, _result_types(syntax, function, source, arguments), place)
-
-
-def _invocation(function: Function, source: Run, arguments: tuple[Code, ...], place: Place) -> Callable[[Scope], Any]:
-    apply = function.apply
-    runs = tuple(argument.run for argument in arguments)
-
-    def of_values(scope: Scope) -> Any:
-        items = source(scope)
-        values = [run(scope) for run in runs]
-        try:
-            return apply(items, *values)
-        except Fault as fault:
-            raise place.error(fault) from None
-
-    def of_scope(scope: Scope) -> Any:
-        items = source(scope)
-        values = [run(scope) for run in runs]
-        try:
-            return apply(scope, items, *values)
-        except Fault as fault:
-            raise place.error(fault) from None
-
-    def of_arguments(scope: Scope) -> Any:
-        items = source(scope)
-        try:
-            return apply(scope, items, *arguments)
-        except Fault as fault:
-            raise place.error(fault) from None
-
-    match function.style:
-        case Style.VALUES:
-            return of_values
-        case Style.SCOPED:
-            return of_scope
-        case _:
-            return of_arguments
-
-
-def _result_types(syntax: Call, function: Function, source: Code, arguments: tuple[Code, ...]) -> Types:
-    match function.result:
-        case Result.UNKNOWN:
-            return child_types(source.types) if syntax.name == "children" else None
-        case Result.INPUT:
-            return source.types
-        case Result.ARGUMENT:
-            return arguments[0].types
-        case Result.INPUT_AND_ARGUMENTS:
-            return merged(source.types, *(argument.types for argument in arguments))
-        case Result.BRANCHES:
-            return merged(*(argument.types for argument in arguments[1:]))
-        case name:
-            return frozenset({name})
-
-
-def _choice(arguments: tuple[Code, ...], place: Place) -> Run:
-    if arguments[0].types == BOOLEAN:
-        return _plain_choice(*arguments)
-
-    def run(scope: Scope) -> Collection:
-        try:
-            return choose(scope, *arguments)
-        except Fault as fault:
-            raise place.error(fault) from None
-
-    return run
-
-
-def _plain_choice(criterion: Code, then: Code, otherwise: Code | None = None) -> Run:
-    test, run_then = criterion.test, then.run
-    run_otherwise = (lambda scope: EMPTY) if otherwise is None else otherwise.run
-    return lambda scope: run_then(scope) if test(scope) is True else run_otherwise(scope)
-
-
-def _navigation(source: Run, name: str, place: Place) -> Run:
-    def run(scope: Scope) -> Collection:
-        items = source(scope)
-        try:
-            return navigate(items, name)
-        except Fault as fault:
-            raise place.error(fault) from None
-
-    return run
-
-
-def _read_variable(name: str, types: Types, place: Place) -> Code:
-    def run(scope: Scope) -> Collection:
-        try:
-            return scope.variable(name)
-        except Fault as fault:
-            raise place.error(fault) from None
-
-    return from_run(run, types, place)
-
-
-def _type_check(operand: Code, tested: TypeTest, place: Place) -> Code:
-    run = operand.run
-
-    def test(scope: Scope) -> bool | None:
-        items = run(scope)
-        if len(items) > 1:
-            raise place.error(Fault(f"'is' expects one item at most, found {len(items)}"))
-        return tested.matches(items[0]) if items else None
-
-    return from_test(test)
-
-
-def _cast(operand: Code, tested: TypeTest, place: Place) -> Code:
-    run = operand.run
-
-    def checked(scope: Scope) -> Collection:
-        items = run(scope)
-        if len(items) > 1:
-            raise place.error(Fault(f"'as' expects one item at most, found {len(items)}"))
-        return items if items and tested.matches(items[0]) else EMPTY
-
-    return from_run(checked, tested.types, place)
 
 
 def _folded(code: Code, operands: tuple[Code, ...], place: Place) -> Code:

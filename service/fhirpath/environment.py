@@ -15,7 +15,7 @@ from service.fhirpath.model import definition
 from service.fhirpath.nodes import Node
 from service.fhirpath.values import EMPTY, Collection, Item
 
-MAX_STEPS: Final = 1_000_000
+MAX_STEPS: Final = 100_000
 """Items that the loops of one evaluation may visit in all: a bound on hostile expressions and data."""
 
 Found = Mapping[str, Collection]

@@ -52,8 +52,8 @@ class Quantity:
 
     def __str__(self) -> str:
         if self.calendar:
-            return f"{self.value} {self.unit if self.value == 1 else self.unit + 's'}"
-        return f"{self.value} '{self.unit}'"
+            return f"{self.value:f} {self.unit if self.value == 1 else self.unit + 's'}"
+        return f"{self.value:f} '{self.unit}'"
 
 
 Measure = tuple[Fraction, Powers]

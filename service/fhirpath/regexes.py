@@ -24,7 +24,7 @@ _PART: Final = re.compile(
     re.DOTALL,
 )
 _NAMED_GROUP: Final = re.compile(r"\(\?<(?=[A-Za-z_])")
-_SUBSTITUTE: Final = re.compile(r"\\(.)|\$(?:(\d+)|\{(\w+)\})", re.DOTALL)
+_SUBSTITUTE: Final = re.compile(r"\\(.)|\$(?:(\d+)|\{(\d+)\}|\{(\w+)\})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,11 @@ def replace_matches(text: str, pattern: str, substitution: str) -> str:
 
 def _expanded(match: re.Match[str], substitution: str) -> str:
     def group(found: re.Match[str]) -> str:
-        escaped, number, name = found.groups()
+        escaped, *numbers, name = found.groups()
         if escaped is not None:
             return str(escaped)
         try:
-            return match[int(number)] or "" if number else match[name] or ""
+            return match[name or int(numbers[0] or numbers[1])] or ""
         except IndexError:
             raise Fault(f"the pattern has no group {found[0]}") from None
 

@@ -207,6 +207,6 @@ def _product(left: Unit, right: Unit) -> Unit:
 
 
 def _power(base: Unit, exponent: int) -> Unit:
-    if abs(exponent) > _MAX_POWER:
+    if abs(exponent) > _MAX_POWER or not base.factor:
         raise _Unknown
     return Unit(base.factor**exponent, frozenset((name, power * exponent) for name, power in base.powers))

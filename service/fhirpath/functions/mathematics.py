@@ -78,6 +78,8 @@ def rounded(items: Collection, precision: Collection | None = None) -> Collectio
         return EMPTY
     if places is None or not 0 <= places <= 28:
         raise Fault("round() expects a precision from 0 to 28")
+    if -int(Decimal(number).as_tuple().exponent) <= places:
+        return (Decimal(number),)
     return _guarded(lambda: Decimal(number).quantize(_ONE.scaleb(-places), ROUND_HALF_UP, _CONTEXT))
 
 
