@@ -1,0 +1,184 @@
+"""Our own service as people run it: `symptom-intake` in processes of its own, with settings in the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import requests
+
+from tests.hapi.client import FhirClient, Json
+
+COMMAND = Path(sys.executable).with_name("symptom-intake")
+PATIENCE_SECONDS = 90.0
+POLL_SECONDS = 0.05
+
+T = TypeVar("T")
+
+
+class ServiceFailed(RuntimeError):
+    """The service, or a command of it, did not do its work; the text holds what it wrote."""
+
+
+def eventually(probe: Callable[[], T], holds: Callable[[T], bool] = bool, seconds: float = PATIENCE_SECONDS) -> T:
+    """The first value of `probe` that `holds`. Raises TimeoutError with the last one when none did in time."""
+    deadline = time.monotonic() + seconds
+    while not holds(value := probe()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Still {value!r} after {seconds} s")
+        time.sleep(POLL_SECONDS)
+    return value
+
+
+class Service:
+    """One database, and `symptom-intake serve` on it; keeps its port over kill and start.
+
+    `folder` takes the database and the log. `settings` are settings by their name after SYMPTOM_INTAKE_; nothing of the
+    environment of the tests reaches the service but PATH. It runs in a process group of its own.
+    """
+
+    def __init__(self, folder: Path, fhir_server_url: str | None, **settings: object) -> None:
+        self.log = folder / "service.log"
+        self.settings: dict[str, object] = {
+            "DATABASE_URL": f"sqlite:///{folder / 'intake.db'}",
+            "FHIR_SERVER_URL": fhir_server_url or "",
+            "DELIVERY_POLL_SECONDS": POLL_SECONDS,
+            **settings,
+        }
+        self._port = 0
+        self._http = requests.Session()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._fhir: FhirClient | None = None
+
+    @property
+    def fhir(self) -> FhirClient:
+        """A client of its FHIR API. Raises ServiceFailed before the first start."""
+        if self._fhir is None:
+            raise ServiceFailed("The service was not started yet: its port is not known")
+        return self._fhir
+
+    @property
+    def pid(self) -> int:
+        """Process id, and id of the process group, while it runs. Raises ServiceFailed when it does not."""
+        if self._process is None:
+            raise ServiceFailed("The service does not run")
+        return self._process.pid
+
+    def start(self, *arguments: str) -> None:
+        """Return when it listens. Raises ServiceFailed when it ends instead, TimeoutError when it is silent."""
+        if self._process is not None:
+            raise ServiceFailed("The service runs already")
+        with self.log.open("ab") as log:
+            begin = log.tell()
+            self._process = subprocess.Popen(
+                [COMMAND, "serve", "--port", str(self._port), *arguments],
+                env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
+            )  # fmt: skip
+        address = eventually(lambda: self._address(begin))
+        self._port = int(address.rpartition(":")[2])
+        if self._fhir is None:
+            self._fhir = FhirClient(f"{address}/fhir")
+
+    def kill(self) -> None:
+        """End it as kill -9 does, and every process it started."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """Ask it to end, as SIGTERM does; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def close(self) -> None:
+        """Kill it if it runs, and close the connections to it."""
+        if self._process is not None:
+            self.kill()
+        if self._fhir is not None:
+            self._fhir.close()
+        self._http.close()
+
+    def command(self, *arguments: str) -> str:
+        """What a command on the same database writes. Raises ServiceFailed when its exit code is not 0."""
+        done = subprocess.run(
+            [COMMAND, *arguments], env=self._environment(), capture_output=True, text=True, timeout=120, check=False
+        )
+        if done.returncode != 0:
+            raise ServiceFailed(f"{' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A command on the same database that goes on; it writes to the log, and the caller ends it."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [COMMAND, *arguments], env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def ready(self) -> tuple[int, Json]:
+        """Status and body of /health/ready."""
+        answer = self._http.get(f"{self._address_of_port()}/health/ready", timeout=30)
+        return answer.status_code, answer.json()
+
+    def reasons(self) -> str:
+        """Why it is not ready, or only with a warning; "" when all is well."""
+        return " ".join(check.get("reason", "") for check in self.ready()[1]["checks"]).strip()
+
+    def metric(self, name: str) -> dict[str, float]:
+        """Values of a metric by its labels as written (`target="…",state="dead"`)."""
+        text = self._http.get(f"{self._address_of_port()}/metrics", timeout=30).text
+        samples = re.findall(rf"^symptom_intake_{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
+        return {labels: float(value) for labels, value in samples}
+
+    def outbox(self) -> Counter[str]:
+        """Number of deliveries by state."""
+        counts: Counter[str] = Counter()
+        for labels, value in self.metric("outbox_letters").items():
+            counts[labels.partition('state="')[2].rstrip('"')] += int(value)
+        return counts
+
+    def await_outbox(self, **counts: int) -> None:
+        """Return when there are exactly these deliveries by state. Raises TimeoutError telling what there is."""
+        eventually(self.outbox, lambda found: +found == Counter(counts))
+
+    def await_settled(self) -> Counter[str]:
+        """The deliveries by state, once none is pending or under way."""
+        return eventually(self.outbox, lambda found: not found["pending"] + found["leased"])
+
+    def letter(self, letter_id: int) -> Json:
+        """What `outbox show` tells."""
+        shown: Json = json.loads(self.command("outbox", "show", str(letter_id)))
+        return shown
+
+    def _environment(self) -> dict[str, str]:
+        named = {f"SYMPTOM_INTAKE_{name}": str(value) for name, value in self.settings.items()}
+        return {"PATH": os.environ["PATH"], **named}
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            raise ServiceFailed("The service does not run")
+        os.killpg(process.pid, number)
+        try:
+            return process.wait(PATIENCE_SECONDS)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _address(self, begin: int) -> str | None:
+        """Where it says it listens, in what it wrote from byte `begin` of the log on."""
+        written = self.log.read_bytes()[begin:].decode()
+        found = re.search(r"serves (http://\S+?)/ ", written)
+        if found is None and self._process is not None and self._process.poll() is not None:
+            self._process = None
+            raise ServiceFailed(f"The service did not start:\n{written}")
+        return None if found is None else found[1]
+
+    def _address_of_port(self) -> str:
+        return self.fhir.base_url.removesuffix("/fhir")

@@ -1,0 +1,60 @@
+"""The page's artifacts, as our API serves them, before the $validate of a real FHIR server; and what it makes of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.packs.vignettes import Vignette
+from tests.hapi.cases import page, response_to, vignettes
+from tests.hapi.client import FhirClient, Json
+from tests.hapi.published import verdict
+from tests.hapi.service import Service
+
+ARTIFACTS = [(one["resourceType"], one["id"]) for one in page().artifacts]
+# HAPI knows SDC's enableWhenExpression and exclusive options, but evaluates no constraint of a question.
+UNJUDGED = "constraint-violated"
+
+
+def unserved(resource: Json) -> Json:
+    """The resource without the version that our API adds to it."""
+    return {name: value for name, value in resource.items() if name != "meta"}
+
+
+@pytest.mark.parametrize(("kind", "name"), ARTIFACTS, ids=["/".join(one) for one in ARTIFACTS])
+def test_what_is_served_is_what_was_written_and_has_no_error(
+    service: Service, judge: FhirClient, kind: str, name: str
+) -> None:
+    served = service.fhir.read(f"{kind}/{name}")
+
+    (written,) = [one for one in page().artifacts if (one["resourceType"], one["id"]) == (kind, name)]
+    assert unserved(served) == unserved(written)
+    assert verdict(judge, served) == []
+
+
+def test_nothing_is_served_that_was_not_judged(service: Service) -> None:
+    found = [
+        (one["resourceType"], one["id"])
+        for kind in ("Questionnaire", "PlanDefinition", "CodeSystem", "ValueSet")
+        for one in service.fhir.search(kind)
+    ]
+
+    assert sorted(found) == sorted(ARTIFACTS)
+
+
+@pytest.mark.parametrize("vignette", vignettes(), ids=lambda one: one.name)
+def test_another_implementation_agrees_which_responses_are_valid(judge: FhirClient, vignette: Vignette) -> None:
+    errors = verdict(judge, response_to(vignette, "Patient/any"))
+
+    expected = [issue for issue in vignette.issues if issue != UNJUDGED]
+    assert bool(errors) == bool(expected), errors
+
+
+def test_a_wrong_option_and_an_unknown_question_are_errors_there_too(judge: FhirClient) -> None:
+    (good,) = [response_to(one, "Patient/any") for one in vignettes() if one.name.startswith("case-01")]
+    danger = good["item"][0]["item"][0]
+    wrong = {**danger, "answer": [{"valueCoding": {**danger["answer"][0]["valueCoding"], "code": "no-such-option"}}]}
+
+    for bad in (wrong, {**danger, "linkId": "no-such-question"}):
+        first = {**good["item"][0], "item": [bad]}
+        errors = verdict(judge, {**good, "item": [first, *good["item"][1:]]})
+        assert any("no-such" in error for error in errors), errors
