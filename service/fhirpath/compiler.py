@@ -172,7 +172,10 @@ class Compiler:
         inner = near.inside(self._types_visited(syntax, source, near, function), function)
         if syntax.name == "sort":
             return tuple(self._sort_key(argument, inner) for argument in syntax.arguments)
-        return tuple(self._code(argument, inner) for argument in syntax.arguments)
+        return tuple(
+            self._code(argument, near if place == function.outside else inner)
+            for place, argument in enumerate(syntax.arguments)
+        )
 
     def _types_visited(self, syntax: Call, source: Code, near: Surroundings, function: Function) -> Types:
         """The types $this may have. repeat() also visits what it finds, so its types are followed to their end."""

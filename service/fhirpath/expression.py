@@ -52,7 +52,8 @@ def compile_expression(
 
     `context_type` is the R4 type of the focus (`QuestionnaireResponse`, `QuestionnaireResponse.item`, `Coding`): names
     of elements are then checked along the types known; without it, a name that is no element of any R4 type is still
-    an error. `variables` are the names allowed behind %, besides those FHIR defines; None allows any.
+    an error. `%resource` is taken to be the resource that the type belongs to. `variables` are the names allowed behind
+    %, besides those FHIR defines; None allows any.
     Raises FhirPathError for bad syntax, unknown functions, names, types, and wrong numbers of arguments; ValueError for
     a `context_type` that R4 does not have.
     """

@@ -138,10 +138,10 @@ FUNCTIONS: Final[Functions] = MappingProxyType(
         "where": Function(where, 1, 1, Result.INPUT, Style.LOOP),
         "select": Function(select, 1, 1, Result.ARGUMENT, Style.LOOP),
         "repeat": Function(repeat, 1, 1, Result.ARGUMENT, Style.LOOP),
-        "aggregate": Function(aggregate, 1, 2, style=Style.FOLD),
+        "aggregate": Function(aggregate, 1, 2, style=Style.FOLD, outside=1),
         "iif": Function(if_else, 2, 3, Result.BRANCHES, Style.LOOP),
-        "trace": Function(trace, 1, 2, Result.INPUT, Style.LOOP),
-        "defineVariable": Function(define_variable, 1, 2, Result.INPUT, Style.LOOP),
+        "trace": Function(trace, 1, 2, Result.INPUT, Style.LOOP, outside=0),
+        "defineVariable": Function(define_variable, 1, 2, Result.INPUT, Style.LOOP, outside=0),
         "sort": Function(sort, 0, 20, Result.INPUT, Style.LOOP),
     }
 )

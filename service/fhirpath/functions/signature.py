@@ -56,6 +56,8 @@ class Function:
     result: Result | str = Result.UNKNOWN
     style: Style = Style.VALUES
     predicate: bool = False
+    outside: int | None = None
+    """Place of an argument that LOOP and FOLD evaluate once, where the call stands, and not for an item."""
 
 
 Functions = Mapping[str, Function]

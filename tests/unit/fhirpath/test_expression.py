@@ -53,6 +53,12 @@ def test_an_unknown_name_is_refused_although_no_type_is_known() -> None:
         compile_expression("linkid")
 
 
+def test_the_start_of_an_aggregate_is_read_where_the_call_stands() -> None:
+    focus = [Node.of_resource({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [{}, {}]})]
+    expression = compile_expression("item.aggregate($total & '.', status)", context_type="QuestionnaireResponse")
+    assert expression.evaluate(focus, Environment(NOW)) == ["completed.."]
+
+
 def test_an_unknown_context_type_is_refused() -> None:
     with pytest.raises(ValueError, match="no type Questionaire"):
         compile_expression("item", context_type="Questionaire")
