@@ -68,6 +68,8 @@ def children(node: Node) -> list[Node]:
 def _collect(node: Node, element: Element, found: list[Any]) -> None:
     value = node.value
     if not isinstance(value, dict):
+        if node.definition.system is None:
+            raise Fault(f"an element of type {node.type} is no JSON object")
         value = node.extra
         if value is None:
             return

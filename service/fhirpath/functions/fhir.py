@@ -18,6 +18,7 @@ from service.fhirpath.values import (
     Collection,
     Item,
     TypeInfo,
+    is_number,
     one,
     string,
     system_type,
@@ -74,7 +75,7 @@ def type_of(items: Collection) -> Collection:
 def extension(items: Collection, url: Collection) -> Collection:
     """The extensions with a URL, of elements and of primitives."""
     wanted = string(url)
-    return [found for found in navigate(items, "extension") if found.value.get("url") == wanted]
+    return [found for found in navigate(items, "extension") if _member(found, "url") == wanted]
 
 
 def has_value(items: Collection) -> bool:
@@ -153,10 +154,14 @@ def comparable(items: Collection, other: Collection) -> bool | None:
 
 def _own_weight(item: Item) -> Decimal | None:
     for found in navigate((item,), "extension"):
-        value = found.value.get("valueDecimal")
-        if found.value.get("url") in _ORDINALS and value is not None:
+        value = _member(found, "valueDecimal")
+        if _member(found, "url") in _ORDINALS and is_number(value):
             return Decimal(value)
     return None
+
+
+def _member(node: Node, name: str) -> Any:
+    return node.value.get(name) if isinstance(node.value, dict) else None
 
 
 def _name(item: Item) -> str:
@@ -194,11 +199,11 @@ def _within(resource: Node, reference: str) -> Node | None:
     if reference == "#":
         return resource
     if reference.startswith("#"):
-        return next((c for c in navigate((resource,), "contained") if c.value.get("id") == reference[1:]), None)
+        return next((c for c in navigate((resource,), "contained") if _member(c, "id") == reference[1:]), None)
     for entry in navigate((resource,), "entry"):
-        content = entry.value.get("resource")
+        content = _member(entry, "resource")
         if isinstance(content, dict) and reference in (
-            entry.value.get("fullUrl"),
+            _member(entry, "fullUrl"),
             f"{content.get('resourceType')}/{content.get('id')}",
         ):
             return Node.of_resource(content)

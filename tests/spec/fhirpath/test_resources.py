@@ -126,6 +126,13 @@ def test_json_of_a_wrong_type_is_an_error_and_not_quoted() -> None:
     assert "tuesday" not in str(raised.value)
 
 
+@pytest.mark.parametrize("broken", [{"item": ["a"]}, {"contained": [{"id": "p"}]}, {"item": [{"answer": [7]}]}])
+def test_json_of_a_wrong_structure_is_an_error(broken: dict[str, Any]) -> None:
+    focus = [Node.of_resource(RESPONSE | broken)]
+    with pytest.raises(EvaluationError, match=r"no JSON object|no resourceType"):
+        compile_expression("descendants().where(linkId = 'a')").evaluate(focus, environment())
+
+
 def test_value_sets_and_weights_come_from_the_environment() -> None:
     def in_danger(item: Item, url: str) -> bool | None:
         return isinstance(item, Node) and item.value["code"] == "a" if url == "http://example.org/danger" else None
