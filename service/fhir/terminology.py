@@ -8,6 +8,7 @@ from typing import Any
 
 from service.fhir.elements import split_canonical
 from service.fhir.json import Json
+from service.fhir.r4_terminology import listed_codings, system_codings
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,38 +34,39 @@ class Terminology:
     def expand(self, value_set: Json | str | None) -> tuple[Json, ...] | None:
         """The Codings of a value set (a resource, or its canonical).
 
-        None when it cannot be told here: it is unknown, has filters, or takes in a whole code system that is not at
-        hand. An `expansion` inside the resource is believed.
+        None when it cannot be told here: it is unknown, has filters, includes itself, or takes in a whole code system
+        that is not at hand. An `expansion` inside the resource is believed. What FHIR R4 itself lists is at hand.
         """
-        resource = self.value_sets.get(value_set) if isinstance(value_set, str) else value_set
-        if resource is None:
+        return self._expand(value_set, ())
+
+    def _expand(self, value_set: Json | str | None, around: tuple[str, ...]) -> tuple[Json, ...] | None:
+        if isinstance(value_set, str):
+            if value_set in around:
+                return None
+            resource = self.value_sets.get(value_set)
+            if resource is None:
+                return listed_codings(split_canonical(value_set)[0])
+            return self._expand(resource, (*around, value_set))
+        if value_set is None:
             return None
-        if "expansion" in resource:
-            return tuple(_expansion_codings(resource["expansion"].get("contains", [])))
-        compose = resource.get("compose", {})
+        if "expansion" in value_set:
+            return tuple(_expansion_codings(value_set["expansion"].get("contains", [])))
+        compose = value_set.get("compose", {})
         included: dict[tuple[Any, Any], Json] = {}
         for part in compose.get("include", []):
-            codings = self._part(part)
+            codings = self._part(part, around)
             if codings is None:
                 return None
             included.update({_key(coding): coding for coding in codings})
         for part in compose.get("exclude", []):
-            codings = self._part(part)
+            codings = self._part(part, around)
             if codings is None:
                 return None
             for coding in codings:
                 included.pop(_key(coding), None)
         return tuple(included.values())
 
-    def display(self, system: str, code: str) -> str | None:
-        """The display of a code of a code system that is at hand; None when it is not."""
-        resource = self.code_systems.get(system)
-        for concept in concepts(resource) if resource else ():
-            if concept.get("code") == code:
-                return concept.get("display")
-        return None
-
-    def _part(self, part: Json) -> tuple[Json, ...] | None:
+    def _part(self, part: Json, around: tuple[str, ...]) -> tuple[Json, ...] | None:
         if "filter" in part:
             return None
         codings: tuple[Json, ...] | None = None
@@ -73,7 +75,7 @@ class Terminology:
             if codings is None:
                 return None
         for reference in part.get("valueSet", []):
-            others = self.expand(reference)
+            others = self._expand(reference, around)
             if others is None:
                 return None
             keys = {_key(coding) for coding in others}
@@ -82,13 +84,12 @@ class Terminology:
 
     def _system_codings(self, part: Json) -> tuple[Json, ...] | None:
         system = part["system"]
-        listed = part.get("concept")
-        if listed is None:
-            resource = self.code_systems.get(system)
-            if resource is None or resource.get("content") != "complete":
-                return None
-            listed = list(concepts(resource))
-        return tuple(_coding(system, concept) for concept in listed)
+        if "concept" in part:
+            return tuple(_coding(system, concept) for concept in part["concept"])
+        resource = self.code_systems.get(system)
+        if resource is None or resource.get("content") != "complete":
+            return system_codings(system)
+        return tuple(_coding(system, concept) for concept in concepts(resource))
 
 
 def concepts(code_system: Json) -> Iterator[Json]:

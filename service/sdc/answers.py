@@ -10,6 +10,7 @@ from service.errors import Issue, IssueType, error
 from service.fhir.elements import choice_key
 from service.fhir.json import Json
 from service.fhir.primitives import is_date, is_datetime, is_decimal, is_integer, is_string, is_time, is_uri
+from service.fhir.r4_terminology import UCUM, is_unit_of
 from service.fhirpath import Environment
 from service.sdc.comparison import answer_key
 from service.sdc.questionnaire import Item, ItemType
@@ -112,6 +113,10 @@ def _limit_issues(item: Item, key: str, value: Any, place: str, environment: Env
 def _option_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
     is_open_text = item.type is ItemType.OPEN_CHOICE and key == "valueString"
     if item.unresolved_value_set is not None and key == "valueCoding":
+        is_unit = is_unit_of(item.unresolved_value_set, value)
+        if is_unit is not None:
+            text = f"'{item.link_id}' takes a unit as UCUM writes it, with the system {UCUM}."
+            return None if is_unit else error(IssueType.CODE_INVALID, text, f"{place}.{key}", "not-an-option")
         text = f"The value set '{item.unresolved_value_set}' of '{item.link_id}' is not at hand to judge this code."
         return error(IssueType.NOT_SUPPORTED, text, f"{place}.{key}", "value-set-unresolved")
     if item.options is None or is_open_text or answer_key(key, value) in item.option_keys:

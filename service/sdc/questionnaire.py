@@ -14,6 +14,7 @@ from typing import Any
 from service.errors import Issue, IssueType, Severity, error
 from service.fhir.elements import choice_key, extension_value, extensions
 from service.fhir.json import Json
+from service.fhir.r4_terminology import is_unit_of
 from service.fhir.terminology import Terminology
 from service.fhirpath import Expression, FhirPathError, compile_expression
 from service.sdc import vocabulary as sdc
@@ -249,9 +250,10 @@ class _Compiler:
         if canonical is None:
             return None, None
         codings = self.terminology.expand(self._contained(canonical[1:]) if canonical.startswith("#") else canonical)
-        if codings is None:
+        if codings is None and is_unit_of(canonical, {}) is None:
             text = f"The value set '{canonical}' is not at hand, or cannot be listed. Contain it, or list its codes."
             self.issues.append(Issue(Severity.WARNING, IssueType.NOT_FOUND, text, f"{path}.answerValueSet"))
+        if codings is None:
             return None, canonical
         return tuple(_option({"valueCoding": coding}) for coding in codings), None
 
