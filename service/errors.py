@@ -44,6 +44,54 @@ class IssueType(StrEnum):
     INFORMATIONAL = "informational"
 
 
+class Detail(StrEnum):
+    """What exactly was found: the codes of this service's own CodeSystem (service/fhir/issue-code-system.json)."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_ELEMENT = "unknown-element"
+    WRONG_TYPE = "wrong-type"
+    EMPTY_ELEMENT = "empty-element"
+    INVALID_VALUE = "invalid-value"
+    INVALID_STATUS = "invalid-status"
+    REQUIRED_MISSING = "required-missing"
+    UNKNOWN_QUESTIONNAIRE = "unknown-questionnaire"
+    NO_VERSION = "no-version"
+    NO_AUTHORED = "no-authored"
+    NOT_ACTIVE = "not-active"
+    NOT_IN_EFFECT = "not-in-effect"
+    QUESTIONNAIRE_UNUSABLE = "questionnaire-unusable"
+    PLAN_UNUSABLE = "plan-unusable"
+    TEMPLATE_UNUSABLE = "template-unusable"
+    NOT_EXTRACTED = "not-extracted"
+    UNKNOWN_LINK_ID = "unknown-link-id"
+    WRONG_PLACE = "wrong-place"
+    DUPLICATE_ITEM = "duplicate-item"
+    DUPLICATE_ANSWER = "duplicate-answer"
+    ANSWER_ON_GROUP = "answer-on-group"
+    ANSWER_WITHOUT_VALUE = "answer-without-value"
+    ANSWER_NOT_ENABLED = "answer-not-enabled"
+    TEXT_DIFFERS = "text-differs"
+    NOT_AN_OPTION = "not-an-option"
+    EXCLUSIVE_OPTION_COMBINED = "exclusive-option-combined"
+    VALUE_SET_UNRESOLVED = "value-set-unresolved"
+    TOO_MANY_ANSWERS = "too-many-answers"
+    TOO_FEW_ANSWERS = "too-few-answers"
+    CONSTRAINT_VIOLATED = "constraint-violated"
+    EXPRESSION_FAILED = "expression-failed"
+    CALCULATED_DIFFERS = "calculated-differs"
+    CALCULATED_MISSING = "calculated-missing"
+    OUT_OF_BOUNDS = "out-of-bounds"
+    TOO_SHORT = "too-short"
+    TOO_LONG = "too-long"
+    TOO_PRECISE = "too-precise"
+    PATTERN_MISMATCH = "pattern-mismatch"
+    WRONG_UNIT = "wrong-unit"
+    WRONG_TARGET = "wrong-target"
+    WRONG_CONTENT_TYPE = "wrong-content-type"
+    SIZE_DIFFERS = "size-differs"
+    TOO_LARGE = "too-large"
+
+
 @dataclass(frozen=True, slots=True)
 class Issue:
     """One finding about an input.
@@ -56,7 +104,7 @@ class Issue:
     code: IssueType
     text: str
     expression: str | None = None
-    detail: str | None = None
+    detail: Detail | None = None
 
     @property
     def is_error(self) -> bool:
@@ -64,7 +112,7 @@ class Issue:
         return self.severity in (Severity.FATAL, Severity.ERROR)
 
 
-def error(code: IssueType, text: str, expression: str | None = None, detail: str | None = None) -> Issue:
+def error(code: IssueType, text: str, expression: str | None = None, detail: Detail | None = None) -> Issue:
     """An issue of severity error."""
     return Issue(Severity.ERROR, code, text, expression, detail)
 

@@ -112,7 +112,7 @@ def test_every_variable_and_file_that_is_named_exists() -> None:
 
 
 def test_the_example_of_the_tour_is_triaged_as_urgent(tmp_path: Path) -> None:
-    example = parse_object((ROOT / "examples/lithium-two-days.json").read_bytes())
+    example = parse_object((ROOT / "questionnaires/muscle-fasciculation/examples/lithium-two-days.json").read_bytes())
     services = start(load_settings(database_url=f"sqlite:///{tmp_path / 'intake.db'}", packs=(shipped_pages(),)))
     client = create_app(services.site()).test_client()
     headers = {"Content-Type": "application/fhir+json"}

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from service.adapters import schema
-from service.errors import Issue, IssueType, Severity
+from service.errors import Detail, Issue, IssueType, Severity
 from service.fhir.json import Json
 from service.records.outbox import Letter, Problem, Reason, State, Target
 from service.records.ports import Placement
@@ -176,6 +176,5 @@ def issue_json(issue: Issue) -> Json:
 
 def issue_of(value: Json) -> Issue:
     """The issue of its JSON."""
-    return Issue(
-        Severity(value["severity"]), IssueType(value["code"]), value["text"], value["expression"], value["detail"]
-    )
+    detail = None if value["detail"] is None else Detail(value["detail"])
+    return Issue(Severity(value["severity"]), IssueType(value["code"]), value["text"], value["expression"], detail)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
-from service.errors import IssueType, Malformed, TooLarge, error
+from service.errors import Detail, IssueType, Malformed, TooLarge, error
 
 Json = dict[str, Any]
 """A JSON object in memory: dict, list, str, bool, int, Decimal; never float."""
@@ -155,10 +155,10 @@ def _check_string(text: str) -> None:
 
 
 def _malformed(text: str) -> Malformed:
-    return Malformed([error(IssueType.STRUCTURE, text, detail="malformed")])
+    return Malformed([error(IssueType.STRUCTURE, text, detail=Detail.MALFORMED)])
 
 
 def _too_deep() -> TooLarge:
     return TooLarge(
-        [error(IssueType.TOO_COSTLY, f"The body is nested deeper than {MAX_DEPTH} levels.", None, "malformed")]
+        [error(IssueType.TOO_COSTLY, f"The body is nested deeper than {MAX_DEPTH} levels.", None, Detail.MALFORMED)]
     )

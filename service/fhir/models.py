@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from service.errors import Issue, IssueType, error
+from service.errors import Detail, Issue, IssueType, error
 from service.fhir.json import Json, dumps
 
 
@@ -16,15 +16,15 @@ def model_issues(resource: Json, path: str = "") -> list[Issue]:
     """What the R4B model of `resource` refuses, each pointing below `path`; empty when it accepts the resource."""
     kind = resource.get("resourceType")
     if not isinstance(kind, str):
-        return [error(IssueType.STRUCTURE, "A resource needs its resourceType.", path or None, "malformed")]
+        return [error(IssueType.STRUCTURE, "A resource needs its resourceType.", path or None, Detail.MALFORMED)]
     model = _model(kind)
     if model is None:
-        return [error(IssueType.STRUCTURE, f"'{kind}' is no FHIR R4 resource type.", path or kind, "malformed")]
+        return [error(IssueType.STRUCTURE, f"'{kind}' is no FHIR R4 resource type.", path or kind, Detail.MALFORMED)]
     try:
         model.model_validate_json(dumps(_without_value_siblings(resource)))
     except ValidationError as refusal:
         return [
-            error(IssueType.STRUCTURE, fault["msg"], _place(path or kind, fault["loc"]), "malformed")
+            error(IssueType.STRUCTURE, fault["msg"], _place(path or kind, fault["loc"]), Detail.MALFORMED)
             for fault in refusal.errors(include_url=False, include_input=False)
         ]
     return []

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from typing import Any
 
 from service.errors import Issue, IssueType, Severity
-from service.fhir.json import Json
+from service.fhir.json import Json, parse_object
 
 ISSUE_SYSTEM = "https://symptom-intake.example/fhir/CodeSystem/issue"
+
+
+def issue_code_system() -> Json:
+    """The CodeSystem of the issues' details (`service.errors.Detail`), as this service publishes it."""
+    return parse_object(files(__package__).joinpath("issue-code-system.json").read_bytes())
 
 
 def operation_outcome(issues: Iterable[Issue]) -> Json:

@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from service.errors import Issue, IssueType, error
+from service.errors import Detail, Issue, IssueType, error
 from service.fhir import primitives
 from service.fhir.json import Json
 from service.fhirpath.model import TypeDefinition, definition, is_type
@@ -56,12 +56,12 @@ def structure_issues(resource: Any, path: str | None = None) -> list[Issue]:
 
 def _check_resource(resource: Any, place: Place, issues: list[Issue]) -> None:
     if not isinstance(resource, dict):
-        issues.append(_fault("A resource is a JSON object.", place, "wrong-type"))
+        issues.append(_fault("A resource is a JSON object.", place, Detail.WRONG_TYPE))
         return
     kind = resource.get("resourceType")
     if not isinstance(kind, str) or not is_type(kind) or not definition(kind).is_resource:
         text = "A resource names its R4 type in resourceType."
-        issues.append(_fault(text, (place, "resourceType"), "unknown-element"))
+        issues.append(_fault(text, (place, "resourceType"), Detail.UNKNOWN_ELEMENT))
         return
     _check_object(resource, definition(kind), place, issues)
 
@@ -69,19 +69,19 @@ def _check_resource(resource: Any, place: Place, issues: list[Issue]) -> None:
 def _check_object(node: Json, kind: TypeDefinition, place: Place, issues: list[Issue]) -> None:
     checks = _checks(kind)
     if not node:
-        issues.append(_fault("An object must not be empty. Leave the element out.", place, "empty-element"))
+        issues.append(_fault("An object must not be empty. Leave the element out.", place, Detail.EMPTY_ELEMENT))
     for key, value in node.items():
         check = checks.get(key)
         if check is None:
             text = f"'{key}' is no element of {kind.name}. Remove it."
-            issues.append(_fault(text, (place, key), "unknown-element"))
+            issues.append(_fault(text, (place, key), Detail.UNKNOWN_ELEMENT))
         else:
             check(value, (place, key), issues)
     for name, keys in _choices(kind):
         given = sorted({key.removeprefix("_") for key in node} & keys)
         if len(given) > 1:
             text = f"{name}[x] has one value, but {' and '.join(given)} are there. Keep one."
-            issues.append(_fault(text, (place, given[-1]), "wrong-type"))
+            issues.append(_fault(text, (place, given[-1]), Detail.WRONG_TYPE))
 
 
 @cache
@@ -109,9 +109,9 @@ def _choices(kind: TypeDefinition) -> tuple[tuple[str, frozenset[str]], ...]:
 def _single(name: str, check: Check) -> Check:
     def single(value: Any, place: Place, issues: list[Issue]) -> None:
         if value is None:
-            issues.append(_fault("A value must not be null. Leave the element out.", place, "empty-element"))
+            issues.append(_fault("A value must not be null. Leave the element out.", place, Detail.EMPTY_ELEMENT))
         elif isinstance(value, list):
-            issues.append(_fault(f"{name} takes one value, not an array.", place, "wrong-type"))
+            issues.append(_fault(f"{name} takes one value, not an array.", place, Detail.WRONG_TYPE))
         else:
             check(value, place, issues)
 
@@ -121,9 +121,9 @@ def _single(name: str, check: Check) -> Check:
 def _repeated(name: str, check: Check, may_hold_null: bool) -> Check:
     def repeated(values: Any, place: Place, issues: list[Issue]) -> None:
         if not isinstance(values, list):
-            issues.append(_fault(f"{name} repeats: give an array, also for one value.", place, "wrong-type"))
+            issues.append(_fault(f"{name} repeats: give an array, also for one value.", place, Detail.WRONG_TYPE))
         elif not any(value is not None for value in values):
-            issues.append(_fault("An array must not be empty. Leave the element out.", place, "empty-element"))
+            issues.append(_fault("An array must not be empty. Leave the element out.", place, Detail.EMPTY_ELEMENT))
         else:
             for index, value in enumerate(values):
                 # In the two arrays of a primitive and its siblings, null keeps the place of what has only the other.
@@ -145,7 +145,7 @@ def _checker(type_name: str) -> Check:
         if isinstance(value, dict):
             _check_object(value, definition(type_name), place, issues)
         else:
-            issues.append(_fault(f"This must be an object: {type_name}.", place, "wrong-type"))
+            issues.append(_fault(f"This must be an object: {type_name}.", place, Detail.WRONG_TYPE))
 
     return complex_value
 
@@ -155,7 +155,7 @@ def _primitive_checker(type_name: str) -> Check:
 
     def primitive(value: Any, place: Place, issues: list[Issue]) -> None:
         if not is_valid(value):
-            detail = "wrong-type" if isinstance(value, dict | list) else "invalid-value"
+            detail = Detail.WRONG_TYPE if isinstance(value, dict | list) else Detail.INVALID_VALUE
             issues.append(_fault(f"This must be {wanted}.", place, detail))
 
     return primitive
@@ -169,8 +169,8 @@ def _is_primitive(type_name: str) -> bool:
     return type_name[0].islower()
 
 
-def _fault(text: str, place: Place, detail: str) -> Issue:
-    code = IssueType.VALUE if detail == "invalid-value" else IssueType.STRUCTURE
+def _fault(text: str, place: Place, detail: Detail) -> Issue:
+    code = IssueType.VALUE if detail == Detail.INVALID_VALUE else IssueType.STRUCTURE
     return error(code, text, _written(place), detail)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from service.errors import Invalid, Issue, IssueType, Malformed, NotSupported, error
+from service.errors import Detail, Invalid, Issue, IssueType, Malformed, NotSupported, error
 from service.fhir.json import Json
 from service.fhir.structure import structure_issues
 from service.fhir.terminology import Terminology
@@ -24,11 +24,11 @@ RESPONSE_TYPE: Final = "QuestionnaireResponse"
 # by the rules of the page. Any other fault could hide a danger sign, so nothing is concluded from such a response.
 _LEGIBLE: Final = frozenset(
     {
-        "required-missing",
-        "exclusive-option-combined",
-        "answer-not-enabled",
-        "constraint-violated",
-        "too-many-answers",
+        Detail.REQUIRED_MISSING,
+        Detail.EXCLUSIVE_OPTION_COMBINED,
+        Detail.ANSWER_NOT_ENABLED,
+        Detail.CONSTRAINT_VIOLATED,
+        Detail.TOO_MANY_ANSWERS,
     }
 )
 
@@ -116,7 +116,7 @@ def compile_inline(definition: Json) -> Questionnaire:
     """
     if definition.get("resourceType") != "Questionnaire":
         text = "The parameter 'questionnaire' takes a Questionnaire."
-        raise Invalid([error(IssueType.STRUCTURE, text, "Questionnaire", "malformed")])
+        raise Invalid([error(IssueType.STRUCTURE, text, "Questionnaire", Detail.MALFORMED)])
     faults = [issue for issue in structure_issues(definition) if issue.is_error]
     if faults:
         raise Invalid(faults)
@@ -132,17 +132,17 @@ def refuse_inline() -> NotSupported:
 def _expect_response(response: Json) -> None:
     if response.get("resourceType") != RESPONSE_TYPE:
         text = f"A {RESPONSE_TYPE} is expected here."
-        raise Malformed([error(IssueType.STRUCTURE, text, "resourceType", "malformed")])
+        raise Malformed([error(IssueType.STRUCTURE, text, "resourceType", Detail.MALFORMED)])
 
 
 def _canonical(response: Json) -> str:
     canonical = response.get("questionnaire")
     if not isinstance(canonical, str) or not canonical:
         text = "The response must name its questionnaire by canonical URL."
-        raise Invalid([error(IssueType.REQUIRED, text, f"{RESPONSE_TYPE}.questionnaire", "required-missing")])
+        raise Invalid([error(IssueType.REQUIRED, text, f"{RESPONSE_TYPE}.questionnaire", Detail.REQUIRED_MISSING)])
     return canonical
 
 
 def _unknown_questionnaire(response: Json) -> Invalid:
     text = f"No questionnaire '{response['questionnaire']}' is published here. GET Questionnaire lists those that are."
-    return Invalid([error(IssueType.NOT_FOUND, text, f"{RESPONSE_TYPE}.questionnaire", "unknown-questionnaire")])
+    return Invalid([error(IssueType.NOT_FOUND, text, f"{RESPONSE_TYPE}.questionnaire", Detail.UNKNOWN_QUESTIONNAIRE)])

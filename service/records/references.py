@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from service.errors import Issue, IssueType, error
+from service.errors import Detail, Issue, IssueType, error
 from service.fhir.json import Json
 from service.records.searchable import conditional_reference
 
@@ -58,9 +58,9 @@ def subject_issues(response: Json) -> list[Issue]:
     subject = response.get("subject")
     if subject is None:
         text = "A subject is needed: whose answers are these? Give a reference such as Patient/123."
-        return [error(IssueType.REQUIRED, text, place, "required-missing")]
+        return [error(IssueType.REQUIRED, text, place, Detail.REQUIRED_MISSING)]
     if not isinstance(subject, dict):
-        return [error(IssueType.STRUCTURE, "A subject is a Reference: a JSON object.", place, "malformed")]
+        return [error(IssueType.STRUCTURE, "A subject is a Reference: a JSON object.", place, Detail.MALFORMED)]
     reference = subject.get("reference")
     if reference is None and subject.get("type", "Patient") == "Patient" and conditional_reference(subject) is not None:
         return []
@@ -70,4 +70,4 @@ def subject_issues(response: Json) -> list[Issue]:
         "The subject must be a patient: a reference Patient/id (or a server's URL before it), "
         "or an identifier with system and value."
     )
-    return [error(IssueType.VALUE, text, place, "invalid-value")]
+    return [error(IssueType.VALUE, text, place, Detail.INVALID_VALUE)]

@@ -7,16 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from service.errors import (
-    Conflict,
-    Invalid,
-    Issue,
-    IssueType,
-    Malformed,
-    Severity,
-    Unavailable,
-    error,
-)
+from service.errors import Conflict, Detail, Invalid, Issue, IssueType, Malformed, Severity, Unavailable, error
 from service.fhir.json import Json
 from service.fhir.primitives import instant
 from service.packs import Pack
@@ -154,9 +145,9 @@ class Intake:
         place = "QuestionnaireResponse.questionnaire"
         if canonical is None:
             text = "The response must name its questionnaire by canonical URL."
-            raise Invalid([*faults, error(IssueType.REQUIRED, text, place, "required-missing")])
+            raise Invalid([*faults, error(IssueType.REQUIRED, text, place, Detail.REQUIRED_MISSING)])
         text = f"No questionnaire '{canonical}' is published here. GET Questionnaire lists those that are."
-        raise Invalid([*faults, error(IssueType.NOT_FOUND, text, place, "unknown-questionnaire")])
+        raise Invalid([*faults, error(IssueType.NOT_FOUND, text, place, Detail.UNKNOWN_QUESTIONNAIRE)])
 
     def _identified(self, response: Json, now: datetime) -> Json:
         meta = {name: value for name, value in response.get("meta", {}).items() if name not in _SERVER_META}
@@ -195,7 +186,7 @@ def _expect_response(response: Json) -> None:
     kind = response.get("resourceType")
     if kind != "QuestionnaireResponse":
         text = f"A QuestionnaireResponse is expected here, not {kind!r}."
-        raise Malformed([error(IssueType.STRUCTURE, text, "resourceType", "malformed")])
+        raise Malformed([error(IssueType.STRUCTURE, text, "resourceType", Detail.MALFORMED)])
 
 
 def _status_issues(response: Json) -> list[Issue]:
@@ -203,7 +194,7 @@ def _status_issues(response: Json) -> list[Issue]:
     if response.get("status") != "stopped":
         return []
     text = f"Responses are taken as {', '.join(STATUSES)}. Send one that will not be finished as in-progress."
-    return [error(IssueType.BUSINESS_RULE, text, "QuestionnaireResponse.status", "invalid-value")]
+    return [error(IssueType.BUSINESS_RULE, text, "QuestionnaireResponse.status", Detail.INVALID_VALUE)]
 
 
 def _completed(response: Json, pack: Pack, now: datetime) -> tuple[Json, list[Issue]]:
@@ -212,15 +203,15 @@ def _completed(response: Json, pack: Pack, now: datetime) -> tuple[Json, list[Is
     if "|" not in response["questionnaire"]:
         response = {**response, "questionnaire": f"{response['questionnaire']}|{pack.version}"}
         text = f"The questionnaire has no version; {pack.version}, the newest active one, was taken."
-        notes.append(_warning(text, "QuestionnaireResponse.questionnaire", "no-version"))
+        notes.append(_warning(text, "QuestionnaireResponse.questionnaire", Detail.NO_VERSION))
     if "authored" not in response:
         response = {**response, "authored": instant(now)}
         text = "The response does not say when it was authored; the time of its acceptance was taken."
-        notes.append(_warning(text, "QuestionnaireResponse.authored", "no-authored"))
+        notes.append(_warning(text, "QuestionnaireResponse.authored", Detail.NO_AUTHORED))
     return response, notes
 
 
-def _warning(text: str, expression: str, detail: str) -> Issue:
+def _warning(text: str, expression: str, detail: Detail) -> Issue:
     return Issue(Severity.WARNING, IssueType.BUSINESS_RULE, text, expression, detail)
 
 

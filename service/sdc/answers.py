@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from service.errors import Issue, IssueType, error
+from service.errors import Detail, Issue, IssueType, error
 from service.fhir.elements import choice_key
 from service.fhir.json import Json
 from service.fhir.primitives import is_date, is_datetime, is_decimal, is_integer, is_string, is_time, is_uri
@@ -59,7 +59,7 @@ def answer_issues(item: Item, answers: Sequence[Json], path: str, environment: E
         key = choice_key(answer)
         if key is None:
             text = f"The answer to '{item.link_id}' has no value. Give {_wanted(item)}, or remove the answer."
-            yield error(IssueType.REQUIRED, text, place, "answer-without-value")
+            yield error(IssueType.REQUIRED, text, place, Detail.ANSWER_WITHOUT_VALUE)
             continue
         fault = _type_issue(item, key, answer[key], place) or _option_issue(item, key, answer[key], place)
         if fault is not None:
@@ -68,7 +68,9 @@ def answer_issues(item: Item, answers: Sequence[Json], path: str, environment: E
             yield from _limit_issues(item, key, answer[key], f"{place}.{key}", environment)
         identity = answer_key(key, answer[key])
         if identity in seen:
-            yield error(IssueType.DUPLICATE, "The same answer stands twice. Remove one.", place, "duplicate-answer")
+            yield error(
+                IssueType.DUPLICATE, "The same answer stands twice. Remove one.", place, Detail.DUPLICATE_ANSWER
+            )
         seen.add(identity)
 
 
@@ -91,15 +93,15 @@ def answer_text(item: Item, answer: Json) -> str:
 def _type_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
     if key not in _allowed_keys(item):
         text = f"'{item.link_id}' takes {_wanted(item)}, not {key}."
-        return error(IssueType.STRUCTURE, text, f"{place}.{key}", "wrong-type")
+        return error(IssueType.STRUCTURE, text, f"{place}.{key}", Detail.WRONG_TYPE)
     if key in _PRIMITIVES:
         is_valid, wanted = _PRIMITIVES[key]
         if not is_valid(value):
             text = f"The value for '{item.link_id}' must be {wanted}."
-            return error(IssueType.VALUE, text, f"{place}.{key}", "invalid-value")
+            return error(IssueType.VALUE, text, f"{place}.{key}", Detail.INVALID_VALUE)
         if item.type is ItemType.STRING and ("\n" in value or "\r" in value):
             text = f"'{item.link_id}' takes a single line. Remove the line breaks."
-            return error(IssueType.VALUE, text, f"{place}.{key}", "invalid-value")
+            return error(IssueType.VALUE, text, f"{place}.{key}", Detail.INVALID_VALUE)
     return None
 
 
@@ -116,13 +118,13 @@ def _option_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
         is_unit = is_unit_of(item.unresolved_value_set, value)
         if is_unit is not None:
             text = f"'{item.link_id}' takes a unit as UCUM writes it, with the system {UCUM}."
-            return None if is_unit else error(IssueType.CODE_INVALID, text, f"{place}.{key}", "not-an-option")
+            return None if is_unit else error(IssueType.CODE_INVALID, text, f"{place}.{key}", Detail.NOT_AN_OPTION)
         text = f"The value set '{item.unresolved_value_set}' of '{item.link_id}' is not at hand to judge this code."
-        return error(IssueType.NOT_SUPPORTED, text, f"{place}.{key}", "value-set-unresolved")
+        return error(IssueType.NOT_SUPPORTED, text, f"{place}.{key}", Detail.VALUE_SET_UNRESOLVED)
     if item.options is None or is_open_text or answer_key(key, value) in item.option_keys:
         return None
     text = f"This is no option of '{item.link_id}'. Use system and code of one of {_option_list(item)}."
-    return error(IssueType.CODE_INVALID, text, f"{place}.{key}", "not-an-option")
+    return error(IssueType.CODE_INVALID, text, f"{place}.{key}", Detail.NOT_AN_OPTION)
 
 
 def _allowed_keys(item: Item) -> frozenset[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from service.errors import Issue, IssueType, Severity, error
+from service.errors import Detail, Issue, IssueType, Severity, error
 from service.fhir.elements import choice_key
 from service.fhir.json import Json
 from service.fhirpath import Environment, Expression, FhirPathError, Item, Node, json_value
@@ -24,16 +24,16 @@ def calculated_issues(
         expected = expression.evaluate([Node.of(node, "QuestionnaireResponse.item")], environment)
     except FhirPathError as fault:
         text = f"The calculated answer of '{question.link_id}' cannot be computed: {fault}"
-        yield error(IssueType.EXCEPTION, text, path, "expression-failed")
+        yield error(IssueType.EXCEPTION, text, path, Detail.EXPRESSION_FAILED)
         return
     answers: Sequence[Json] = node.get("answer", [])
     if not answers and expected:
         severity = Severity.ERROR if question.required and is_complete else Severity.WARNING
         text = f"'{question.link_id}' is calculated from other answers, but is missing. Send the calculated answer."
-        yield Issue(severity, IssueType.REQUIRED, text, path, "calculated-missing")
+        yield Issue(severity, IssueType.REQUIRED, text, path, Detail.CALCULATED_MISSING)
     elif len(answers) != len(expected) or not all(map(_agrees, answers, expected)):
         text = f"'{question.link_id}' is calculated from other answers, which give another value. Calculate it anew."
-        yield error(IssueType.INVARIANT, text, path, "calculated-differs")
+        yield error(IssueType.INVARIANT, text, path, Detail.CALCULATED_DIFFERS)
 
 
 def _agrees(answer: Json, expected: Item) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.errors import Invalid, Issue, IssueType, error
+from service.errors import Detail, Invalid, Issue, IssueType, error
 from service.fhir.elements import choice_value, coding_token, extension_value, extensions
 from service.fhir.json import Json
 from service.fhirpath import (
@@ -118,7 +118,7 @@ def extract(extraction: Extraction, context: ResponseContext, new_id: NewId) -> 
         return tuple(_Run(extraction, context, new_id).resources())
     except TemplateError as fault:
         text = f"Extraction failed: {fault}"
-        raise Invalid([error(IssueType.PROCESSING, text, fault.path, "not-extracted")]) from fault
+        raise Invalid([error(IssueType.PROCESSING, text, fault.path, Detail.NOT_EXTRACTED)]) from fault
 
 
 def transaction_bundle(extracted: Sequence[Extracted]) -> Json:
@@ -139,7 +139,7 @@ def _use(
     template = str(reference.get("reference", "")).removeprefix("#")
     if template not in contained:
         text = f"There is no contained template '{template}'."
-        issues.append(error(IssueType.NOT_FOUND, text, path, "template-unusable"))
+        issues.append(error(IssueType.NOT_FOUND, text, path, Detail.TEMPLATE_UNUSABLE))
         return None
     place, resource = contained[template]
     properties = {}
@@ -150,7 +150,7 @@ def _use(
                 properties[name] = compile_expression(str(text), variables=names)
             except FhirPathError as fault:
                 reason = f"{name} cannot be compiled: {fault}"
-                issues.append(error(IssueType.INVALID, reason, path, "template-unusable"))
+                issues.append(error(IssueType.INVALID, reason, path, Detail.TEMPLATE_UNUSABLE))
     return TemplateUse(template, compile_template(resource, place, names, issues), properties, path)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from service.errors import Issue, IssueType, error
+from service.errors import Detail, Issue, IssueType, error
 from service.fhir.json import Json
 from service.sdc.questionnaire import Item, Questionnaire
 
@@ -100,13 +100,15 @@ def _fill(scope: Scope, nodes: list[Json], questionnaire: Questionnaire, issues:
         position, item = definitions[link_id]
         if position < furthest:
             text = f"'{link_id}' stands after a later question. Keep the order of the Questionnaire."
-            issues.append(error(IssueType.STRUCTURE, text, path, "wrong-place"))
+            issues.append(error(IssueType.STRUCTURE, text, path, Detail.WRONG_PLACE))
         furthest = max(furthest, position)
         entry = Entry(item, node, path, scope)
         earlier = scope.entries.setdefault(link_id, [])
         if earlier and (item.is_question or not item.repeats):
             advice = "Put all its answers in one item." if item.repeats and item.is_question else "Keep one of them."
-            issues.append(error(IssueType.DUPLICATE, f"'{link_id}' stands twice. {advice}", path, "duplicate-item"))
+            issues.append(
+                error(IssueType.DUPLICATE, f"'{link_id}' stands twice. {advice}", path, Detail.DUPLICATE_ITEM)
+            )
         earlier.append(entry)
         _fill_below(entry, questionnaire, issues)
 
@@ -116,7 +118,7 @@ def _fill_below(entry: Entry, questionnaire: Questionnaire, issues: list[Issue])
     if item.is_question:
         if "item" in node:
             text = f"'{item.link_id}' is a question: its nested items stand below an answer, not below the item."
-            issues.append(error(IssueType.STRUCTURE, text, f"{entry.path}.item", "wrong-place"))
+            issues.append(error(IssueType.STRUCTURE, text, f"{entry.path}.item", Detail.WRONG_PLACE))
         for index, answer in enumerate(entry.answers):
             below = Scope(entry, item.items, f"{entry.path}.answer[{index}]")
             entry.scopes.append(below)
@@ -124,7 +126,7 @@ def _fill_below(entry: Entry, questionnaire: Questionnaire, issues: list[Issue])
         return
     if "answer" in node:
         text = f"'{item.link_id}' is a {item.type}, which takes no answer. Remove it."
-        issues.append(error(IssueType.STRUCTURE, text, f"{entry.path}.answer", "answer-on-group"))
+        issues.append(error(IssueType.STRUCTURE, text, f"{entry.path}.answer", Detail.ANSWER_ON_GROUP))
     below = Scope(entry, item.items, entry.path)
     entry.scopes.append(below)
     _fill(below, node.get("item", []), questionnaire, issues)
@@ -134,11 +136,11 @@ def _misplaced(link_id: str, path: str, questionnaire: Questionnaire, scope: Sco
     known = questionnaire.by_link_id.get(link_id)
     if known is None:
         text = f"The Questionnaire has no item '{link_id}'. Use the linkIds of the version you name."
-        return error(IssueType.NOT_FOUND, text, f"{path}.linkId", "unknown-link-id")
+        return error(IssueType.NOT_FOUND, text, f"{path}.linkId", Detail.UNKNOWN_LINK_ID)
     place = f"below '{known.ancestors[-1]}'" if known.ancestors else "at the top"
     found = f"below '{scope.owner.item.link_id}'" if scope.owner else "at the top"
     text = f"'{link_id}' stands {found}, but belongs {place}."
-    return error(IssueType.STRUCTURE, text, path, "wrong-place")
+    return error(IssueType.STRUCTURE, text, path, Detail.WRONG_PLACE)
 
 
 def _walk(scope: Scope) -> Iterator[Entry]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from service.errors import IssueType
+from service.errors import Detail, IssueType
 from service.fhir.elements import choice_key, extension_value, extensions
 from service.fhir.json import Json
 from service.fhir.terminology import Terminology
@@ -30,7 +30,7 @@ class Breach:
     """An answer beyond a limit: `text` says what is allowed, never what was answered."""
 
     code: IssueType
-    detail: str
+    detail: Detail
     text: str
 
 
@@ -101,7 +101,7 @@ def _computed_bound(expression: Expression, sign: str) -> Limit:
         try:
             found = expression.evaluate(environment.variables["context"], environment)
         except FhirPathError as fault:
-            return Breach(IssueType.EXCEPTION, "expression-failed", f"The bound cannot be computed: {fault}")
+            return Breach(IssueType.EXCEPTION, Detail.EXPRESSION_FAILED, f"The bound cannot be computed: {fault}")
         if len(found) != 1:
             return None
         held = ordered(value_node(answer_key, answer), sign, found[0])
@@ -116,8 +116,8 @@ def _beyond(held: bool | None, sign: str, bound: str) -> Breach | None:
     wanted = f"The value must be {'at least' if sign == '>=' else 'at most'} {bound}"
     if held is None:
         text = f"{wanted}, but the two cannot be compared. Give it as precisely, in a unit of the same kind."
-        return Breach(IssueType.VALUE, "out-of-bounds", text)
-    return Breach(IssueType.VALUE, "out-of-bounds", f"{wanted}.")
+        return Breach(IssueType.VALUE, Detail.OUT_OF_BOUNDS, text)
+    return Breach(IssueType.VALUE, Detail.OUT_OF_BOUNDS, f"{wanted}.")
 
 
 def _length(shortest: int, longest: int | None) -> Limit:
@@ -125,9 +125,9 @@ def _length(shortest: int, longest: int | None) -> Limit:
         if not isinstance(answer, str):
             return None
         if longest is not None and len(answer) > longest:
-            return Breach(IssueType.TOO_LONG, "too-long", f"The text must have at most {longest} characters.")
+            return Breach(IssueType.TOO_LONG, Detail.TOO_LONG, f"The text must have at most {longest} characters.")
         if len(answer) < shortest:
-            return Breach(IssueType.VALUE, "too-short", f"The text must have at least {shortest} characters.")
+            return Breach(IssueType.VALUE, Detail.TOO_SHORT, f"The text must have at least {shortest} characters.")
         return None
 
     return limit
@@ -139,8 +139,10 @@ def _pattern(pattern: str) -> Limit:
         try:
             matched = matches_full(text, pattern)
         except Fault as fault:
-            return Breach(IssueType.TOO_COSTLY, "expression-failed", f"The pattern cannot be judged: {fault.reason}.")
-        return None if matched else Breach(IssueType.VALUE, "pattern-mismatch", f"The value must match {pattern}.")
+            return Breach(
+                IssueType.TOO_COSTLY, Detail.EXPRESSION_FAILED, f"The pattern cannot be judged: {fault.reason}."
+            )
+        return None if matched else Breach(IssueType.VALUE, Detail.PATTERN_MISMATCH, f"The value must match {pattern}.")
 
     return limit
 
@@ -150,7 +152,7 @@ def _decimal_places(most: int) -> Limit:
         number = answer.get("value") if isinstance(answer, dict) else answer
         exponent = number.as_tuple().exponent if isinstance(number, Decimal) else 0
         if isinstance(exponent, int) and -exponent > most:
-            return Breach(IssueType.VALUE, "too-precise", f"The number must have at most {most} decimal places.")
+            return Breach(IssueType.VALUE, Detail.TOO_PRECISE, f"The number must have at most {most} decimal places.")
         return None
 
     return limit
@@ -163,7 +165,9 @@ def _unit(units: Sequence[Json]) -> Limit:
     def limit(key: str, answer: Any, environment: Environment) -> Breach | None:
         if not isinstance(answer, dict) or (answer.get("system"), answer.get("code")) in known:
             return None
-        return Breach(IssueType.CODE_INVALID, "wrong-unit", f"The unit must be one of {names}, by system and code.")
+        return Breach(
+            IssueType.CODE_INVALID, Detail.WRONG_UNIT, f"The unit must be one of {names}, by system and code."
+        )
 
     return limit
 
@@ -177,7 +181,7 @@ def _target(types: Sequence[str]) -> Limit:
         # A contained or logical reference does not tell its type by its text.
         if not named or named in types:
             return None
-        return Breach(IssueType.VALUE, "wrong-target", f"The reference must be to one of {', '.join(types)}.")
+        return Breach(IssueType.VALUE, Detail.WRONG_TARGET, f"The reference must be to one of {', '.join(types)}.")
 
     return limit
 
@@ -188,14 +192,16 @@ def _attachment(mime_types: Sequence[str], most_megabytes: int | Decimal | None)
             return None
         if mime_types and answer.get("contentType") not in mime_types:
             allowed = ", ".join(mime_types)
-            return Breach(IssueType.VALUE, "wrong-content-type", f"The content type must be one of {allowed}.")
+            return Breach(IssueType.VALUE, Detail.WRONG_CONTENT_TYPE, f"The content type must be one of {allowed}.")
         held = len(b64decode(answer["data"])) if "data" in answer else None
         told = answer.get("size")
         if held is not None and told is not None and held != told:
-            return Breach(IssueType.VALUE, "size-differs", "The size differs from that of the data. Give it in bytes.")
+            return Breach(
+                IssueType.VALUE, Detail.SIZE_DIFFERS, "The size differs from that of the data. Give it in bytes."
+            )
         size = told if held is None else held
         if most_megabytes is not None and size is not None and size > most_megabytes * _MEGABYTE:
-            return Breach(IssueType.TOO_LONG, "too-large", f"The attachment must be at most {most_megabytes} MB.")
+            return Breach(IssueType.TOO_LONG, Detail.TOO_LARGE, f"The attachment must be at most {most_megabytes} MB.")
         return None
 
     return limit

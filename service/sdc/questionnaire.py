@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from service.errors import Issue, IssueType, Severity, error
+from service.errors import Detail, Issue, IssueType, Severity, error
 from service.fhir.elements import choice_key, extension_value, extensions
 from service.fhir.json import Json
 from service.fhir.r4_terminology import is_unit_of
@@ -318,7 +318,7 @@ class _Compiler:
             return None
 
     def _refuse(self, code: IssueType, text: str, path: str) -> None:
-        self.issues.append(error(code, text, path, "questionnaire-unusable"))
+        self.issues.append(error(code, text, path, Detail.QUESTIONNAIRE_UNUSABLE))
 
 
 def _option(element: Json) -> Option:

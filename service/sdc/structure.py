@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.errors import Issue, IssueType, error
+from service.errors import Detail, Issue, IssueType, error
 from service.fhir.json import Json
 from service.fhir.structure import structure_issues
 
@@ -14,16 +14,18 @@ def response_structure_issues(response: Json) -> list[Issue]:
     kind = response.get("resourceType")
     if kind != "QuestionnaireResponse":
         text = f"This is a {kind}. Send a QuestionnaireResponse."
-        return [error(IssueType.INVALID, text, "QuestionnaireResponse.resourceType", "malformed")]
+        return [error(IssueType.INVALID, text, "QuestionnaireResponse.resourceType", Detail.MALFORMED)]
     issues = structure_issues(response)
     status = response.get("status")
     if status not in _STATUSES:
         text = f"The status must be one of {', '.join(_STATUSES)}."
         code = IssueType.REQUIRED if status is None else IssueType.CODE_INVALID
-        issues.append(error(code, text, "QuestionnaireResponse.status", "invalid-status"))
+        issues.append(error(code, text, "QuestionnaireResponse.status", Detail.INVALID_STATUS))
     if "modifierExtension" in response:
         text = "A modifier extension would change the meaning of the response, and none is understood here. Remove it."
-        issues.append(error(IssueType.EXTENSION, text, "QuestionnaireResponse.modifierExtension", "unknown-element"))
+        issues.append(
+            error(IssueType.EXTENSION, text, "QuestionnaireResponse.modifierExtension", Detail.UNKNOWN_ELEMENT)
+        )
     if not issues:
         issues.extend(_missing_link_ids(response, "QuestionnaireResponse"))
     return issues
@@ -35,7 +37,7 @@ def _missing_link_ids(holder: Json, path: str) -> list[Issue]:
         place = f"{path}.item[{index}]"
         if "linkId" not in item:
             text = "Every item names the question it answers in linkId."
-            issues.append(error(IssueType.REQUIRED, text, f"{place}.linkId", "required-missing"))
+            issues.append(error(IssueType.REQUIRED, text, f"{place}.linkId", Detail.REQUIRED_MISSING))
         issues.extend(_missing_link_ids(item, place))
         for position, answer in enumerate(item.get("answer", [])):
             issues.extend(_missing_link_ids(answer, f"{place}.answer[{position}]"))

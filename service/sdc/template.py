@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import Issue, IssueType, error
+from service.errors import Detail, Issue, IssueType, error
 from service.fhir.elements import extensions
 from service.fhir.json import Json
 from service.fhirpath import Environment, EvaluationError, Expression, FhirPathError, compile_expression, json_value
@@ -109,13 +109,13 @@ class _Compiler:
         text, language = source.get("expression"), source.get("language", "text/fhirpath")
         if not isinstance(text, str) or language != "text/fhirpath":
             reason = "An extraction expression is a FHIRPath text in valueString or valueExpression."
-            self.issues.append(error(IssueType.INVALID, reason, path, "template-unusable"))
+            self.issues.append(error(IssueType.INVALID, reason, path, Detail.TEMPLATE_UNUSABLE))
             return None
         try:
             return _Extraction(compile_expression(text, variables=names), source.get("name"))
         except FhirPathError as fault:
             text = f"The expression cannot be compiled: {fault}"
-            self.issues.append(error(IssueType.INVALID, text, path, "template-unusable"))
+            self.issues.append(error(IssueType.INVALID, text, path, Detail.TEMPLATE_UNUSABLE))
             return None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import total_ordering
 
-from service.errors import Issue, IssueType, error
+from service.errors import Detail, Issue, IssueType, error
 from service.fhir.json import Json
 from service.fhir.terminology import Terminology, concept_property, concepts
 from service.fhirpath import Expression, FhirPathError, compile_expression
@@ -211,7 +211,7 @@ class _Compiler:
             return None
 
     def _refuse(self, code: IssueType, text: str, path: str) -> None:
-        self.issues.append(error(code, text, path, "plan-unusable"))
+        self.issues.append(error(code, text, path, Detail.PLAN_UNUSABLE))
 
 
 def _has_level(action: Json) -> bool:

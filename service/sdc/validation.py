@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from service.errors import Issue, IssueType, Severity, error
+from service.errors import Detail, Issue, IssueType, Severity, error
 from service.fhir.json import Json
 from service.fhirpath import Environment, FhirPathError, Node
 from service.sdc import vocabulary as sdc
@@ -34,7 +34,7 @@ def validate(questionnaire: Questionnaire, response: Json, now: datetime) -> lis
         context = read_response(questionnaire, response, now)
     except FhirPathError as fault:
         text = f"Whether a question is shown cannot be told: {fault}"
-        return [*issues, error(IssueType.EXCEPTION, text, "QuestionnaireResponse", "expression-failed")]
+        return [*issues, error(IssueType.EXCEPTION, text, "QuestionnaireResponse", Detail.EXPRESSION_FAILED)]
     return [*issues, *context_issues(context)]
 
 
@@ -61,7 +61,7 @@ def _publication_issues(questionnaire: Questionnaire, response: Json) -> Iterato
     place = "QuestionnaireResponse.questionnaire"
     if questionnaire.status in ("draft", "retired"):
         text = f"The Questionnaire is {questionnaire.status}, not active."
-        yield _warning(IssueType.BUSINESS_RULE, text, place, "not-active")
+        yield _warning(IssueType.BUSINESS_RULE, text, place, Detail.NOT_ACTIVE)
     authored = response.get("authored")
     period = questionnaire.definition.get("effectivePeriod", {})
     if authored is None:
@@ -71,18 +71,18 @@ def _publication_issues(questionnaire: Questionnaire, response: Json) -> Iterato
         # What cannot be decided, as a year within which the period begins, is no finding.
         if name in period and ordered(written, sign, value_node("valueDateTime", period[name])) is False:
             text = f"The Questionnaire was {said} in effect when the response was authored."
-            yield _warning(IssueType.BUSINESS_RULE, text, place, "not-in-effect")
+            yield _warning(IssueType.BUSINESS_RULE, text, place, Detail.NOT_IN_EFFECT)
 
 
 def _entry_issues(context: ResponseContext, entry: Entry) -> Iterator[Issue]:
     item, node, path = entry.item, entry.node, entry.path
     if item.text and node.get("text", item.text) != item.text:
         text = f"The text of '{item.link_id}' differs from the Questionnaire's."
-        yield _warning(IssueType.BUSINESS_RULE, text, f"{path}.text", "text-differs")
+        yield _warning(IssueType.BUSINESS_RULE, text, f"{path}.text", Detail.TEXT_DIFFERS)
     if entry in context.disabled:
         if entry.answers and item.is_question:
             text = f"'{item.link_id}' is not asked after these answers, so it takes none. Remove the item."
-            yield error(IssueType.BUSINESS_RULE, text, path, "answer-not-enabled")
+            yield error(IssueType.BUSINESS_RULE, text, path, Detail.ANSWER_NOT_ENABLED)
         return
     environment = context.environment_of(entry)
     if item.is_question:
@@ -90,7 +90,7 @@ def _entry_issues(context: ResponseContext, entry: Entry) -> Iterator[Issue]:
         yield from _excess_issues(context, item, len(entry.answers), f"{path}.answer")
     if entry in context.exclusive_conflicts:
         text = f"An answer of '{item.link_id}' stands alone, but others stand beside it. Keep it, or the others."
-        yield error(IssueType.BUSINESS_RULE, text, f"{path}.answer", "exclusive-option-combined")
+        yield error(IssueType.BUSINESS_RULE, text, f"{path}.answer", Detail.EXCLUSIVE_OPTION_COMBINED)
     if item.calculated is not None:
         yield from calculated_issues(
             item, item.calculated, node, path, environment, is_complete=_is_complete(context.response)
@@ -106,7 +106,7 @@ def _excess_issues(context: ResponseContext, item: Item, number: int, path: str)
         is_draft = context.response["status"] == sdc.DRAFT_STATUS
         severity = Severity.WARNING if is_draft else Severity.ERROR
         text = f"'{item.link_id}' takes at most {most}, but {number} are given."
-        yield Issue(severity, IssueType.STRUCTURE, text, path, "too-many-answers")
+        yield Issue(severity, IssueType.STRUCTURE, text, path, Detail.TOO_MANY_ANSWERS)
 
 
 def _excess_groups(context: ResponseContext, scope: Scope) -> Iterator[Issue]:
@@ -169,13 +169,13 @@ def _has_answer(entry: Entry) -> bool:
 
 def _too_few(item: Item, number: int, path: str) -> Issue:
     text = f"'{item.link_id}' needs at least {item.min_occurs}, but {number} are given."
-    return error(IssueType.REQUIRED, text, path, "too-few-answers")
+    return error(IssueType.REQUIRED, text, path, Detail.TOO_FEW_ANSWERS)
 
 
 def _required(item: Item, path: str) -> Issue:
     asked = f" ({item.text})" if item.text else ""
     text = f"'{item.link_id}'{asked} needs an answer before the response is complete."
-    return error(IssueType.REQUIRED, text, path, "required-missing")
+    return error(IssueType.REQUIRED, text, path, Detail.REQUIRED_MISSING)
 
 
 def _constraint_issues(
@@ -186,11 +186,11 @@ def _constraint_issues(
             held = constraint.expression.test([focus], environment)
         except FhirPathError as fault:
             text = f"The constraint {constraint.key} cannot be evaluated: {fault}"
-            yield Issue(constraint.severity, IssueType.EXCEPTION, text, path, "expression-failed")
+            yield Issue(constraint.severity, IssueType.EXCEPTION, text, path, Detail.EXPRESSION_FAILED)
             continue
         if held is False:
-            yield Issue(constraint.severity, IssueType.INVARIANT, constraint.human, path, "constraint-violated")
+            yield Issue(constraint.severity, IssueType.INVARIANT, constraint.human, path, Detail.CONSTRAINT_VIOLATED)
 
 
-def _warning(code: IssueType, text: str, path: str, detail: str) -> Issue:
+def _warning(code: IssueType, text: str, path: str, detail: Detail) -> Issue:
     return Issue(Severity.WARNING, code, text, path, detail)

@@ -10,7 +10,7 @@ from flask import Request, Response
 from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 from werkzeug.http import parse_list_header, parse_options_header
 
-from service.errors import IssueType, Malformed, error
+from service.errors import Detail, IssueType, Malformed, error
 from service.fhir.json import Json, dumps, parse_object
 
 FHIR_JSON = "application/fhir+json"
@@ -103,7 +103,7 @@ def body_resource(request: Request) -> Json:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body without Content-Encoding.")
     if not data.strip():
-        raise Malformed([error(IssueType.STRUCTURE, "The request has no body.", detail="malformed")])
+        raise Malformed([error(IssueType.STRUCTURE, "The request has no body.", detail=Detail.MALFORMED)])
     return parse_object(data)
 
 

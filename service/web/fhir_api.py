@@ -12,7 +12,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from service.errors import Invalid, IssueType, Malformed, NotFound, NotSupported, error
 from service.fhir.json import Json
-from service.fhir.outcome import operation_outcome
+from service.fhir.outcome import issue_code_system, operation_outcome
 from service.fhir.primitives import instant
 from service.records.search import Query, parse_query
 from service.records.searchable import PARAMETERS
@@ -45,7 +45,9 @@ _RECORD_DOCUMENTATION = "What this service extracted from responses, as delivere
 def fhir_routes(site: Site) -> Blueprint:
     """The routes of the FHIR REST API."""
     routes = Blueprint("fhir", __name__, url_prefix="/fhir")
-    publications = Publications.of(artifact for pack in site.packs for artifact in pack.artifacts)
+    publications = Publications.of(
+        [*(artifact for pack in site.packs for artifact in pack.artifacts), issue_code_system()]
+    )
     definitions = Publications.of(operation_definitions())
     published = f"/<any({','.join(PUBLISHED_TYPES)}):resource_type>"
     recorded = f"/<any({','.join(RECORD_TYPES)}):resource_type>"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from service.errors import IssueType, Malformed, NotFound, error
+from service.errors import Detail, IssueType, Malformed, NotFound, error
 from service.fhir.json import Json
 from service.fhir.outcome import operation_outcome
 from service.records.evaluation import RESPONSE_TYPE, refuse_inline
@@ -71,7 +71,7 @@ def read_input(body: Json, response_name: str) -> Input:
     response = _parameter(body, response_name)
     if response is None:
         text = f"The operation needs the parameter '{response_name}' with a {RESPONSE_TYPE} as its resource."
-        raise Malformed([error(IssueType.REQUIRED, text, "Parameters.parameter", "malformed")])
+        raise Malformed([error(IssueType.REQUIRED, text, "Parameters.parameter", Detail.MALFORMED)])
     return Input(response, _parameter(body, "questionnaire"))
 
 
@@ -80,18 +80,18 @@ def _parameter(body: Json, name: str) -> Json | None:
     entries = body.get("parameter", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         text = "Parameters.parameter is an array of objects."
-        raise Malformed([error(IssueType.STRUCTURE, text, "Parameters.parameter", "malformed")])
+        raise Malformed([error(IssueType.STRUCTURE, text, "Parameters.parameter", Detail.MALFORMED)])
     found = [index for index, entry in enumerate(entries) if entry.get("name") == name]
     if not found:
         return None
     place = f"Parameters.parameter[{found[-1]}]"
     if len(found) > 1:
         text = f"The parameter '{name}' is given {len(found)} times. Give it once."
-        raise Malformed([error(IssueType.STRUCTURE, text, place, "malformed")])
+        raise Malformed([error(IssueType.STRUCTURE, text, place, Detail.MALFORMED)])
     resource = entries[found[0]].get("resource")
     if not isinstance(resource, dict):
         text = f"The parameter '{name}' needs a resource."
-        raise Malformed([error(IssueType.STRUCTURE, text, f"{place}.resource", "malformed")])
+        raise Malformed([error(IssueType.STRUCTURE, text, f"{place}.resource", Detail.MALFORMED)])
     return resource
 
 
@@ -102,7 +102,7 @@ def _stored_input(site: Site, resource_id: str, response_name: str) -> Input:
     body = body_resource(request) if has_body(request) else {"resourceType": "Parameters"}
     if body.get("resourceType") != "Parameters" or _parameter(body, response_name) is not None:
         text = f"The operation works on the stored {RESPONSE_TYPE}. Call it on the type to send another along."
-        raise Malformed([error(IssueType.STRUCTURE, text, "Parameters.parameter", "malformed")])
+        raise Malformed([error(IssueType.STRUCTURE, text, "Parameters.parameter", Detail.MALFORMED)])
     return Input(response, _parameter(body, "questionnaire"))
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from service.errors import Issue, IssueType, Severity
+from service.errors import Detail, Issue, IssueType, Severity
 from service.packs import Pack
 from service.records import outbox
 from service.records.outbox import Letter, Problem, Reason, State, Target
@@ -20,7 +20,9 @@ from service.records.search import parse_query
 NOW = datetime(2026, 3, 15, 9, 0, tzinfo=UTC)
 TARGET = "https://ehr.example/fhir"
 LEASE = timedelta(minutes=5)
-WARNING = Issue(Severity.WARNING, IssueType.BUSINESS_RULE, "No version.", "QuestionnaireResponse.questionnaire", "w")
+WARNING = Issue(
+    Severity.WARNING, IssueType.BUSINESS_RULE, "No version.", "QuestionnaireResponse.questionnaire", Detail.NO_VERSION
+)
 BUSY = Problem(Reason.BUSY, "busy", 503, {"resourceType": "OperationOutcome", "issue": []})
 
 
