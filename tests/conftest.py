@@ -1,4 +1,4 @@
-"""What concerns every test: the options of a run, one FHIR server for all of it, and that CI never passes by skipping."""
+"""What concerns every test: a run's options, one FHIR server for all of it, and that CI never passes by skipping."""
 
 import os
 from collections.abc import Iterator

@@ -5,6 +5,7 @@ faults were planned, and is used up by it:
 
 - `hold`: the server has answered, the client does not see it until the test says so;
 - `answer`: the server is not asked, the client gets what the test says;
+- `replace`: the server has answered, and so has done its work, the client gets what the test says;
 - `cut`: the server has answered, the client gets a part of the body and a reset connection.
 
 `stop` and `start` make the whole server go away and come back at the same address.
@@ -109,11 +110,16 @@ class _Canned:
 
 
 @dataclass(frozen=True, slots=True)
+class _Replaced:
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
 class _Cut:
     after_bytes: int
 
 
-_Fault = Held | _Canned | _Cut
+_Fault = Held | _Canned | _Replaced | _Cut
 
 
 class FaultProxy:
@@ -184,6 +190,10 @@ class FaultProxy:
         """Answer the next `times` requests that match in the server's place."""
         for _ in range(times):
             self._plan(match, _Canned(answer))
+
+    def replace(self, answer: Answer, match: Match = any_request) -> None:
+        """Have the server carry out the next request that matches, and give the client another answer."""
+        self._plan(match, _Replaced(answer))
 
     def cut(self, match: Match = any_request, *, after_bytes: int = 0) -> None:
         """Pass on `after_bytes` of the body of the server's answer to the next request that matches, then reset."""
@@ -281,6 +291,9 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         match proxy.take_fault(request):
             case _Canned(answer):
+                self._send(request, answer)
+            case _Replaced(answer):
+                proxy.ask_upstream(request)
                 self._send(request, answer)
             case _Cut(after_bytes):
                 answer = proxy.ask_upstream(request)

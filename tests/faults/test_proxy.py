@@ -104,6 +104,17 @@ def test_an_answer_stands_in_for_the_server_as_often_as_told(
     assert upstream.posted == 1
 
 
+def test_a_replaced_answer_hides_what_the_server_did(
+    proxy: FaultProxy, upstream: EchoServer, client: requests.Session
+) -> None:
+    proxy.replace(Answer(500, b"oops"))
+
+    answer = client.post(f"{proxy.base_url}/Patient", data=b"body")
+
+    assert (answer.status_code, answer.content) == (500, b"oops")
+    assert upstream.posted == 1
+
+
 def test_a_fault_waits_for_the_request_it_matches(proxy: FaultProxy, client: requests.Session) -> None:
     proxy.answer(Answer(400), transactions)
 

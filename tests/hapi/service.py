@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +38,16 @@ def eventually(probe: Callable[[], T], holds: Callable[[T], bool] = bool, second
             raise TimeoutError(f"Still {value!r} after {seconds} s")
         time.sleep(POLL_SECONDS)
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxLine:
+    """A line of `outbox list`."""
+
+    id: int
+    state: str
+    attempts: int
+    problem: str
 
 
 class Service:
@@ -149,6 +160,12 @@ class Service:
     def await_settled(self) -> Counter[str]:
         """The deliveries by state, once none is pending or under way."""
         return eventually(self.outbox, lambda found: not found["pending"] + found["leased"])
+
+    def outbox_line(self, response_id: str) -> OutboxLine:
+        """What `outbox list` tells of the delivery of a response. Raises StopIteration when it tells nothing."""
+        lines = self.command("outbox", "list", "--limit", "10000").splitlines()
+        fields = next(line for line in lines if response_id in line).split(maxsplit=5)
+        return OutboxLine(int(fields[0]), fields[1], int(fields[2]), fields[5] if len(fields) > 5 else "")
 
     def letter(self, letter_id: int) -> Json:
         """What `outbox show` tells."""

@@ -1,4 +1,4 @@
-"""The page's artifacts, as our API serves them, before the $validate of a real FHIR server; and what it makes of them."""
+"""The page's artifacts, as our API serves them, judged by a real FHIR server, and used by it to judge responses."""
 
 from __future__ import annotations
 
