@@ -20,6 +20,12 @@ def extension_value(element: Json, url: str) -> Any:
     return None
 
 
+def typed_extension_value(element: Json, url: str, *types: type) -> Any:
+    """As `extension_value`, but None also for a value of none of these JSON types."""
+    value = extension_value(element, url)
+    return value if isinstance(value, types) and isinstance(value, bool) == (bool in types) else None
+
+
 def choice_value(element: Json) -> Any:
     """The value of the choice element `value[x]` of `element`, whatever its type; None when absent."""
     key = choice_key(element)

@@ -48,11 +48,8 @@ _PRIMITIVES: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
 )
 
 
-def answer_issues(item: Item, answers: Sequence[Json], path: str, environment: Environment) -> Iterator[Issue]:
-    """The findings about the answers of `item`, whose response item stands at `path`.
-
-    `environment` is what expressions on the item see; its `%context` is the response item.
-    """
+def answer_issues(item: Item, answers: Sequence[Json], path: str) -> Iterator[Issue]:
+    """The findings about type, value and options of the answers of `item`, whose response item stands at `path`."""
     seen = set()
     for position, answer in enumerate(answers):
         place = f"{path}.answer[{position}]"
@@ -64,8 +61,6 @@ def answer_issues(item: Item, answers: Sequence[Json], path: str, environment: E
         fault = _type_issue(item, key, answer[key], place) or _option_issue(item, key, answer[key], place)
         if fault is not None:
             yield fault
-        else:
-            yield from _limit_issues(item, key, answer[key], f"{place}.{key}", environment)
         identity = answer_key(key, answer[key])
         if identity in seen:
             yield error(
@@ -105,11 +100,20 @@ def _type_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
     return None
 
 
-def _limit_issues(item: Item, key: str, value: Any, place: str, environment: Environment) -> Iterator[Issue]:
-    for limit in item.limits:
-        breach = limit(key, value, environment)
-        if breach is not None:
-            yield error(breach.code, f"'{item.link_id}': {breach.text}", place, breach.detail)
+def limit_issues(item: Item, answers: Sequence[Json], path: str, environment: Environment) -> Iterator[Issue]:
+    """The findings about the limits of `item` that its well-typed answers exceed.
+
+    `environment` is what expressions on the item see; its `%context` is the response item.
+    """
+    for position, answer in enumerate(answers):
+        key = choice_key(answer)
+        place = f"{path}.answer[{position}].{key}"
+        if key is None or _type_issue(item, key, answer[key], place) is not None:
+            continue
+        for limit in item.limits:
+            breach = limit(key, answer[key], environment)
+            if breach is not None:
+                yield error(breach.code, f"'{item.link_id}': {breach.text}", place, breach.detail)
 
 
 def _option_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:

@@ -128,7 +128,7 @@ def _open_questions(rule: Rule, context: ResponseContext, environment: Environme
 
 def _answered(link_ids: frozenset[str], literals: frozenset[str], context: ResponseContext) -> Iterator[Reason]:
     given: dict[str, list[Json]] = {}
-    for entry in context.counted_entries.entries():
+    for entry in context.counted_entries.entries:
         given.setdefault(entry.item.link_id, []).extend(entry.answers)
     for link_id, item in context.questionnaire.by_link_id.items():
         if link_id in link_ids:

@@ -94,19 +94,22 @@ def read_response(
     that decides what is shown cannot be evaluated.
     """
     paired = pair(questionnaire, response)
-    conflicts = tuple(entry for entry in paired.entries() if _conflicting(entry))
+    conflicts = tuple(entry for entry in paired.entries if _conflicting(entry))
     dropped = {id(entry.node): _exclusive_positions(entry) for entry in conflicts}
     base = _base_variables(questionnaire, response, now, launch or {}, conflicts)
-    counted, disabled = response, frozenset[Entry]()
+    disabled = frozenset[Entry]()
+    counted = prune(response, disabled, dropped)
+    environment = _root_environment(questionnaire, counted, now, base)
     for _ in range(_MOST_ROUNDS):
-        environment = _root_environment(questionnaire, counted, now, base)
         enablement = Enablement(questionnaire, _expression_test(environment))
         before, disabled = disabled, disabled_entries(enablement, paired)
-        counted = prune(response, disabled, dropped)
         if disabled == before:
             break
+        counted = prune(response, disabled, dropped)
+        environment = _root_environment(questionnaire, counted, now, base)
     hidden = list(dict.fromkeys(hidden_link_ids(enablement, paired.root)))
-    environment = _root_environment(questionnaire, counted, now, {**base, "hidden": hidden})
+    root = environment.variables["resource"]
+    environment = Variables(environment, root, questionnaire.variables, {"hidden": hidden}).environment
     return ResponseContext(questionnaire, response, now, paired, enablement, disabled, conflicts, counted, environment)
 
 

@@ -32,9 +32,11 @@ class Enablement:
 
     def is_enabled(self, item: Item, scope: Scope) -> bool:
         """True if `item`, standing or missing in `scope`, is shown."""
+        if item.always_shown:
+            return True
         if scope.owner is not None and not self.is_enabled(scope.owner.item, scope.owner.scope):
             return False
-        if not item.is_conditional:
+        if not item.conditions and item.enable_expression is None:
             return True
         place = (scope, item.link_id)
         known = self._known.get(place)
@@ -89,12 +91,14 @@ def nearest_entries(question: Item, scope: Scope) -> Iterator[Entry]:
 
 def disabled_entries(enablement: Enablement, paired: Paired) -> frozenset[Entry]:
     """The entries that stand in the response although they, or an item around them, are hidden."""
-    return frozenset(entry for entry in paired.entries() if not enablement.is_enabled(entry.item, entry.scope))
+    return frozenset(entry for entry in paired.entries if not enablement.is_enabled(entry.item, entry.scope))
 
 
 def hidden_link_ids(enablement: Enablement, scope: Scope) -> Iterator[str]:
     """The linkIds of the questions in and below `scope` that are hidden, answered or not."""
     for item in scope.definitions:
+        if not item.may_hide:
+            continue
         if not enablement.is_enabled(item, scope):
             yield from _questions(item)
         else:

@@ -19,7 +19,7 @@ from service.sdc.questionnaire import Item, Questionnaire
 class Entry:
     """One response item: its definition, its JSON, its path, the scope it stands in, and the scopes below it.
 
-    A group has one scope below it; a question has one for each answer.
+    A group has one scope below it; a question has one for each answer that may hold or holds items.
     """
 
     item: Item
@@ -65,22 +65,22 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """A response paired with its Questionnaire; `issues` tell which items could not be placed."""
+    """A response paired with its Questionnaire.
+
+    `entries` are all items that could be placed, in the order of the response; `issues` tell which could not.
+    """
 
     root: Scope
+    entries: tuple[Entry, ...]
     issues: tuple[Issue, ...]
-
-    def entries(self) -> Iterator[Entry]:
-        """Every placed entry, in the order of the response."""
-        yield from _walk(self.root)
 
 
 def pair(questionnaire: Questionnaire, response: Json) -> Paired:
     """`response` (its items' shapes already checked) paired with `questionnaire`."""
-    issues: list[Issue] = []
+    pairing = _Pairing(questionnaire)
     root = Scope(None, questionnaire.items, "QuestionnaireResponse")
-    _fill(root, response.get("item", []), questionnaire, issues)
-    return Paired(root, tuple(issues))
+    pairing.fill(root, response.get("item", []))
+    return Paired(root, tuple(pairing.entries), tuple(pairing.issues))
 
 
 def missing_group(item: Item, scope: Scope) -> Scope:
@@ -88,48 +88,64 @@ def missing_group(item: Item, scope: Scope) -> Scope:
     return Scope(Entry(item, {"linkId": item.link_id}, scope.path, scope), item.items, scope.path)
 
 
-def _fill(scope: Scope, nodes: list[Json], questionnaire: Questionnaire, issues: list[Issue]) -> None:
-    definitions = {item.link_id: (position, item) for position, item in enumerate(scope.definitions)}
-    furthest = -1
-    for index, node in enumerate(nodes):
-        path = f"{scope.path}.item[{index}]"
-        link_id = node["linkId"]
-        if link_id not in definitions:
-            issues.append(_misplaced(link_id, path, questionnaire, scope))
-            continue
-        position, item = definitions[link_id]
-        if position < furthest:
-            text = f"'{link_id}' stands after a later question. Keep the order of the Questionnaire."
-            issues.append(error(IssueType.STRUCTURE, text, path, Detail.WRONG_PLACE))
-        furthest = max(furthest, position)
-        entry = Entry(item, node, path, scope)
-        earlier = scope.entries.setdefault(link_id, [])
+@dataclass(frozen=True, slots=True)
+class _Pairing:
+    """One walk through a response."""
+
+    questionnaire: Questionnaire
+    entries: list[Entry] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+
+    def fill(self, scope: Scope, nodes: list[Json]) -> None:
+        """Places the response items `nodes` in `scope`, and what stands below them in scopes of their own."""
+        definitions = scope.owner.item.positions if scope.owner else self.questionnaire.positions
+        furthest = -1
+        for index, node in enumerate(nodes):
+            path = f"{scope.path}.item[{index}]"
+            link_id = node["linkId"]
+            position = definitions.get(link_id)
+            if position is None:
+                self.issues.append(_misplaced(link_id, path, self.questionnaire, scope))
+                continue
+            if position < furthest:
+                text = f"'{link_id}' stands after a later question. Keep the order of the Questionnaire."
+                self.issues.append(error(IssueType.STRUCTURE, text, path, Detail.WRONG_PLACE))
+            else:
+                furthest = position
+            self._place(Entry(scope.definitions[position], node, path, scope))
+
+    def _place(self, entry: Entry) -> None:
+        item, earlier = entry.item, entry.scope.entries.setdefault(entry.item.link_id, [])
         if earlier and (item.is_question or not item.repeats):
             advice = "Put all its answers in one item." if item.repeats and item.is_question else "Keep one of them."
-            issues.append(
-                error(IssueType.DUPLICATE, f"'{link_id}' stands twice. {advice}", path, Detail.DUPLICATE_ITEM)
-            )
+            text = f"'{item.link_id}' stands twice. {advice}"
+            self.issues.append(error(IssueType.DUPLICATE, text, entry.path, Detail.DUPLICATE_ITEM))
         earlier.append(entry)
-        _fill_below(entry, questionnaire, issues)
+        self.entries.append(entry)
+        if item.is_question:
+            self._fill_below_answers(entry)
+        else:
+            self._fill_below_group(entry)
 
-
-def _fill_below(entry: Entry, questionnaire: Questionnaire, issues: list[Issue]) -> None:
-    node, item = entry.node, entry.item
-    if item.is_question:
-        if "item" in node:
+    def _fill_below_answers(self, entry: Entry) -> None:
+        item = entry.item
+        if "item" in entry.node:
             text = f"'{item.link_id}' is a question: its nested items stand below an answer, not below the item."
-            issues.append(error(IssueType.STRUCTURE, text, f"{entry.path}.item", Detail.WRONG_PLACE))
+            self.issues.append(error(IssueType.STRUCTURE, text, f"{entry.path}.item", Detail.WRONG_PLACE))
         for index, answer in enumerate(entry.answers):
-            below = Scope(entry, item.items, f"{entry.path}.answer[{index}]")
-            entry.scopes.append(below)
-            _fill(below, answer.get("item", []), questionnaire, issues)
-        return
-    if "answer" in node:
-        text = f"'{item.link_id}' is a {item.type}, which takes no answer. Remove it."
-        issues.append(error(IssueType.STRUCTURE, text, f"{entry.path}.answer", Detail.ANSWER_ON_GROUP))
-    below = Scope(entry, item.items, entry.path)
-    entry.scopes.append(below)
-    _fill(below, node.get("item", []), questionnaire, issues)
+            if item.items or "item" in answer:
+                below = Scope(entry, item.items, f"{entry.path}.answer[{index}]")
+                entry.scopes.append(below)
+                self.fill(below, answer.get("item", []))
+
+    def _fill_below_group(self, entry: Entry) -> None:
+        item = entry.item
+        if "answer" in entry.node:
+            text = f"'{item.link_id}' is a {item.type}, which takes no answer. Remove it."
+            self.issues.append(error(IssueType.STRUCTURE, text, f"{entry.path}.answer", Detail.ANSWER_ON_GROUP))
+        below = Scope(entry, item.items, entry.path)
+        entry.scopes.append(below)
+        self.fill(below, entry.node.get("item", []))
 
 
 def _misplaced(link_id: str, path: str, questionnaire: Questionnaire, scope: Scope) -> Issue:
@@ -141,10 +157,3 @@ def _misplaced(link_id: str, path: str, questionnaire: Questionnaire, scope: Sco
     found = f"below '{scope.owner.item.link_id}'" if scope.owner else "at the top"
     text = f"'{link_id}' stands {found}, but belongs {place}."
     return error(IssueType.STRUCTURE, text, path, Detail.WRONG_PLACE)
-
-
-def _walk(scope: Scope) -> Iterator[Entry]:
-    for entry in scope:
-        yield entry
-        for below in entry.scopes:
-            yield from _walk(below)

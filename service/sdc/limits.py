@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from service.errors import Detail, IssueType
-from service.fhir.elements import choice_key, extension_value, extensions
+from service.fhir.elements import choice_key, extension_value, extensions, typed_extension_value
 from service.fhir.json import Json
 from service.fhir.terminology import Terminology
 from service.fhirpath import Environment, Expression, FhirPathError, Node
@@ -50,17 +50,17 @@ def _limits(definition: Json, compiled: CompileExpression, terminology: Terminol
     for url, sign in ((sdc.MIN_VALUE, ">="), (sdc.MAX_VALUE, "<="), (sdc.MIN_QUANTITY, ">="), (sdc.MAX_QUANTITY, "<=")):
         for extension in extensions(definition, url):
             yield from _bounds(extension, sign, compiled)
-    longest, shortest = definition.get("maxLength"), extension_value(definition, sdc.MIN_LENGTH)
+    longest, shortest = definition.get("maxLength"), typed_extension_value(definition, sdc.MIN_LENGTH, int)
     if longest is not None or shortest is not None:
         yield _length(shortest or 0, longest)
-    pattern = extension_value(definition, sdc.REGEX)
+    pattern = typed_extension_value(definition, sdc.REGEX, str)
     if pattern is not None:
         yield _pattern(pattern)
-    places = extension_value(definition, sdc.MAX_DECIMAL_PLACES)
+    places = typed_extension_value(definition, sdc.MAX_DECIMAL_PLACES, int)
     if places is not None:
         yield _decimal_places(places)
-    units = [extension["valueCoding"] for extension in extensions(definition, sdc.UNIT_OPTION)]
-    value_set = extension_value(definition, sdc.UNIT_VALUE_SET)
+    units = [extension.get("valueCoding", {}) for extension in extensions(definition, sdc.UNIT_OPTION)]
+    value_set = typed_extension_value(definition, sdc.UNIT_VALUE_SET, str)
     if value_set is not None:
         units.extend(terminology.expand(value_set) or ())
     if units:
@@ -70,7 +70,7 @@ def _limits(definition: Json, compiled: CompileExpression, terminology: Terminol
         yield _target(targets)
     if definition.get("type") == "attachment":
         mime_types = [str(extension.get("valueCode")) for extension in extensions(definition, sdc.MIME_TYPE)]
-        yield _attachment(mime_types, extension_value(definition, sdc.MAX_SIZE))
+        yield _attachment(mime_types, typed_extension_value(definition, sdc.MAX_SIZE, int, Decimal))
 
 
 def _bounds(extension: Json, sign: str, compiled: CompileExpression) -> Iterator[Limit]:

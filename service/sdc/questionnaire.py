@@ -6,13 +6,13 @@ becomes an issue of the compiled Questionnaire: a gate may refuse it, a validati
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from service.errors import Detail, Issue, IssueType, Severity, error
-from service.fhir.elements import choice_key, extension_value, extensions
+from service.fhir.elements import choice_key, extension_value, extensions, typed_extension_value
 from service.fhir.json import Json
 from service.fhir.r4_terminology import is_unit_of
 from service.fhir.terminology import Terminology
@@ -90,7 +90,11 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of a Questionnaire. `path` is its place there; `options` is None where any value may be given."""
+    """One item of a Questionnaire. `path` is its place there; `options` is None where any value may be given.
+
+    `always_shown` tells that no answer hides the item or one around it; `may_hide`, that one may hide it or one in it.
+    `is_question` is true where a person gives an answer; `positions` are those of the nested items by linkId.
+    """
 
     link_id: str
     type: ItemType
@@ -100,6 +104,8 @@ class Item:
     required: bool
     repeats: bool
     ancestors: tuple[str, ...]
+    always_shown: bool
+    may_hide: bool
     options: tuple[Option, ...] | None
     option_keys: Mapping[AnswerKey, Option]
     unresolved_value_set: str | None
@@ -113,16 +119,8 @@ class Item:
     max_occurs: int | None
     variables: tuple[Variable, ...]
     items: tuple[Item, ...]
-
-    @property
-    def is_question(self) -> bool:
-        """True where a person gives an answer."""
-        return self.type not in (ItemType.GROUP, ItemType.DISPLAY)
-
-    @property
-    def is_conditional(self) -> bool:
-        """True where an answer elsewhere decides whether the item is shown."""
-        return bool(self.conditions) or self.enable_expression is not None
+    is_question: bool
+    positions: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +132,7 @@ class Questionnaire:
     version: str | None
     status: str
     items: tuple[Item, ...]
+    positions: Mapping[str, int]
     by_link_id: Mapping[str, Item]
     variables: tuple[Variable, ...]
     constraints: tuple[Constraint, ...]
@@ -167,7 +166,7 @@ class _Compiler:
         variables = self._variables(self.definition, "Questionnaire", names, "QuestionnaireResponse")
         names |= {variable.name for variable in variables}
         constraints = self._constraints(self.definition, "Questionnaire", names, "QuestionnaireResponse")
-        items = self._items(self.definition, "Questionnaire", names, ())
+        items = self._items(self.definition, "Questionnaire", names, (), True)
         self._check_conditions()
         return Questionnaire(
             definition=self.definition,
@@ -175,6 +174,7 @@ class _Compiler:
             version=self.definition.get("version"),
             status=self.definition.get("status", "unknown"),
             items=items,
+            positions=_positions(items),
             by_link_id=self.by_link_id,
             variables=variables,
             constraints=constraints,
@@ -187,34 +187,44 @@ class _Compiler:
             name = extension_value(extension, "name")
             yield name["code"] if isinstance(name, dict) else str(name)
 
-    def _items(self, parent: Json, path: str, names: frozenset[str], ancestors: tuple[str, ...]) -> tuple[Item, ...]:
+    def _items(
+        self, parent: Json, path: str, names: frozenset[str], ancestors: tuple[str, ...], always_shown: bool
+    ) -> tuple[Item, ...]:
         return tuple(
-            self._item(definition, f"{path}.item[{index}]", names, ancestors)
+            self._item(definition, f"{path}.item[{index}]", names, ancestors, always_shown)
             for index, definition in enumerate(parent.get("item", []))
         )
 
-    def _item(self, definition: Json, path: str, names: frozenset[str], ancestors: tuple[str, ...]) -> Item:
+    def _item(
+        self, definition: Json, path: str, names: frozenset[str], ancestors: tuple[str, ...], always_shown: bool
+    ) -> Item:
         link_id = definition.get("linkId", "")
         variables = self._variables(definition, path, names, "QuestionnaireResponse.item")
         names |= {variable.name for variable in variables}
+        enable_expression = self._expression(
+            extension_value(definition, sdc.ENABLE_WHEN_EXPRESSION), path, names, "QuestionnaireResponse.item"
+        )
         options, unresolved = self._options(definition, path)
+        always_shown = always_shown and "enableWhen" not in definition and enable_expression is None
+        items = self._items(definition, path, names, (*ancestors, link_id), always_shown)
+        kind = self._type(definition, path)
         item = Item(
             link_id=link_id,
-            type=self._type(definition, path),
+            type=kind,
             text=definition.get("text", ""),
             path=path,
             definition=definition,
             required=definition.get("required", False),
             repeats=definition.get("repeats", False),
             ancestors=ancestors,
+            always_shown=always_shown,
+            may_hide=not always_shown or any(item.may_hide for item in items),
             options=options,
             option_keys={option.key: option for option in options or ()},
             unresolved_value_set=unresolved,
             conditions=tuple(self._conditions(definition, path)),
-            behavior=EnableBehavior(definition.get("enableBehavior", EnableBehavior.ALL)),
-            enable_expression=self._expression(
-                extension_value(definition, sdc.ENABLE_WHEN_EXPRESSION), path, names, "QuestionnaireResponse.item"
-            ),
+            behavior=self._behavior(definition, path),
+            enable_expression=enable_expression,
             calculated=self._expression(
                 extension_value(definition, sdc.CALCULATED_EXPRESSION), path, names, "QuestionnaireResponse.item"
             ),
@@ -224,10 +234,12 @@ class _Compiler:
                 lambda source: self._expression(source, path, names, "QuestionnaireResponse.item"),
                 self.terminology,
             ),
-            min_occurs=extension_value(definition, sdc.MIN_OCCURS) or 0,
-            max_occurs=extension_value(definition, sdc.MAX_OCCURS),
+            min_occurs=typed_extension_value(definition, sdc.MIN_OCCURS, int) or 0,
+            max_occurs=typed_extension_value(definition, sdc.MAX_OCCURS, int),
             variables=variables,
-            items=self._items(definition, path, names, (*ancestors, link_id)),
+            items=items,
+            is_question=kind not in (ItemType.GROUP, ItemType.DISPLAY),
+            positions=_positions(items),
         )
         if link_id in self.by_link_id:
             self._refuse(IssueType.DUPLICATE, f"The linkId '{link_id}' stands twice. Give each item its own.", path)
@@ -241,6 +253,13 @@ class _Compiler:
             known = ", ".join(ItemType)
             self._refuse(IssueType.CODE_INVALID, f"'{definition.get('type')}' is no item type. Use {known}.", path)
             return ItemType.DISPLAY
+
+    def _behavior(self, definition: Json, path: str) -> EnableBehavior:
+        code = definition.get("enableBehavior", EnableBehavior.ALL)
+        if code not in tuple(EnableBehavior):
+            self._refuse(IssueType.CODE_INVALID, f"'{code}' is no enableBehavior. Use all or any.", path)
+            return EnableBehavior.ALL
+        return EnableBehavior(code)
 
     def _options(self, definition: Json, path: str) -> tuple[tuple[Option, ...] | None, str | None]:
         """The options of a question, and the canonical of a value set that is not at hand."""
@@ -287,7 +306,8 @@ class _Compiler:
             text = source.get("expression") if isinstance(source, dict) else source
             expression = self._expression({"expression": text}, path, names, context)
             if expression is not None:
-                severity = Severity(extension_value(extension, "severity") or "error")
+                is_warning = extension_value(extension, "severity") == "warning"
+                severity = Severity.WARNING if is_warning else Severity.ERROR
                 human = extension_value(extension, "human") or f"It breaks the rule {text}."
                 found.append(Constraint(str(extension_value(extension, "key")), severity, human, expression))
         return tuple(found)
@@ -325,6 +345,10 @@ def _option(element: Json) -> Option:
     key = choice_key(element) or "valueString"
     exclusive = extension_value(element, sdc.OPTION_EXCLUSIVE) is True
     return Option({key: element.get(key)}, answer_key(key, element.get(key)), exclusive)
+
+
+def _positions(items: Sequence[Item]) -> dict[str, int]:
+    return {item.link_id: position for position, item in enumerate(items)}
 
 
 def _root_names(launch_contexts: frozenset[str]) -> frozenset[str]:

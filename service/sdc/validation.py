@@ -13,7 +13,7 @@ from service.errors import Detail, Issue, IssueType, Severity, error
 from service.fhir.json import Json
 from service.fhirpath import Environment, FhirPathError, Node
 from service.sdc import vocabulary as sdc
-from service.sdc.answers import answer_issues
+from service.sdc.answers import answer_issues, limit_issues
 from service.sdc.calculation import calculated_issues
 from service.sdc.comparison import ordered, value_node
 from service.sdc.context import ResponseContext, read_response
@@ -43,7 +43,7 @@ def context_issues(context: ResponseContext) -> list[Issue]:
     questionnaire = context.questionnaire
     root = context.paired.root
     found = [*questionnaire.issues, *_publication_issues(questionnaire, context.response), *context.paired.issues]
-    for entry in context.paired.entries():
+    for entry in context.paired.entries:
         found.extend(_entry_issues(context, entry))
     found.extend(_excess_groups(context, root))
     if _is_complete(context.response):
@@ -84,13 +84,19 @@ def _entry_issues(context: ResponseContext, entry: Entry) -> Iterator[Issue]:
             text = f"'{item.link_id}' is not asked after these answers, so it takes none. Remove the item."
             yield error(IssueType.BUSINESS_RULE, text, path, Detail.ANSWER_NOT_ENABLED)
         return
-    environment = context.environment_of(entry)
     if item.is_question:
-        yield from answer_issues(item, entry.answers, path, environment)
+        yield from answer_issues(item, entry.answers, path)
         yield from _excess_issues(context, item, len(entry.answers), f"{path}.answer")
     if entry in context.exclusive_conflicts:
         text = f"An answer of '{item.link_id}' stands alone, but others stand beside it. Keep it, or the others."
         yield error(IssueType.BUSINESS_RULE, text, f"{path}.answer", Detail.EXCLUSIVE_OPTION_COMBINED)
+    if item.limits or item.constraints or item.calculated is not None:
+        yield from _expression_issues(context, entry, context.environment_of(entry))
+
+
+def _expression_issues(context: ResponseContext, entry: Entry, environment: Environment) -> Iterator[Issue]:
+    item, node, path = entry.item, entry.node, entry.path
+    yield from limit_issues(item, entry.answers, path, environment)
     if item.calculated is not None:
         yield from calculated_issues(
             item, item.calculated, node, path, environment, is_complete=_is_complete(context.response)
