@@ -15,25 +15,6 @@ from service.fhirpath import Environment
 from service.sdc.comparison import answer_key
 from service.sdc.questionnaire import Item, ItemType
 
-_VALUE_KEY: Mapping[ItemType, str] = MappingProxyType(
-    {
-        ItemType.BOOLEAN: "valueBoolean",
-        ItemType.DECIMAL: "valueDecimal",
-        ItemType.INTEGER: "valueInteger",
-        ItemType.DATE: "valueDate",
-        ItemType.DATE_TIME: "valueDateTime",
-        ItemType.TIME: "valueTime",
-        ItemType.STRING: "valueString",
-        ItemType.TEXT: "valueString",
-        ItemType.URL: "valueUri",
-        ItemType.CHOICE: "valueCoding",
-        ItemType.OPEN_CHOICE: "valueCoding",
-        ItemType.ATTACHMENT: "valueAttachment",
-        ItemType.REFERENCE: "valueReference",
-        ItemType.QUANTITY: "valueQuantity",
-    }
-)
-
 _PRIMITIVES: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
     {
         "valueBoolean": (lambda value: isinstance(value, bool), "true or false"),
@@ -86,7 +67,7 @@ def answer_text(item: Item, answer: Json) -> str:
 
 
 def _type_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
-    if key not in _allowed_keys(item):
+    if key not in item.answer_keys:
         text = f"'{item.link_id}' takes {_wanted(item)}, not {key}."
         return error(IssueType.STRUCTURE, text, f"{place}.{key}", Detail.WRONG_TYPE)
     if key in _PRIMITIVES:
@@ -131,19 +112,8 @@ def _option_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
     return error(IssueType.CODE_INVALID, text, f"{place}.{key}", Detail.NOT_AN_OPTION)
 
 
-def _allowed_keys(item: Item) -> frozenset[str]:
-    if item.options is not None:
-        keys = {option.key[0] for option in item.options}
-        return frozenset(keys | {"valueString"} if item.type is ItemType.OPEN_CHOICE else keys)
-    if item.type is ItemType.OPEN_CHOICE:
-        return frozenset({"valueCoding", "valueString"})
-    if item.type is ItemType.QUESTION:
-        return frozenset(_VALUE_KEY.values())
-    return frozenset({_VALUE_KEY[item.type]})
-
-
 def _wanted(item: Item) -> str:
-    return " or ".join(sorted(_allowed_keys(item)))
+    return " or ".join(sorted(item.answer_keys))
 
 
 def _option_list(item: Item) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from service.errors import Detail, Issue, IssueType, Severity, error
@@ -42,6 +43,26 @@ class ItemType(StrEnum):
     ATTACHMENT = "attachment"
     REFERENCE = "reference"
     QUANTITY = "quantity"
+
+
+_VALUE_KEY: Mapping[ItemType, str] = MappingProxyType(
+    {
+        ItemType.BOOLEAN: "valueBoolean",
+        ItemType.DECIMAL: "valueDecimal",
+        ItemType.INTEGER: "valueInteger",
+        ItemType.DATE: "valueDate",
+        ItemType.DATE_TIME: "valueDateTime",
+        ItemType.TIME: "valueTime",
+        ItemType.STRING: "valueString",
+        ItemType.TEXT: "valueString",
+        ItemType.URL: "valueUri",
+        ItemType.CHOICE: "valueCoding",
+        ItemType.OPEN_CHOICE: "valueCoding",
+        ItemType.ATTACHMENT: "valueAttachment",
+        ItemType.REFERENCE: "valueReference",
+        ItemType.QUANTITY: "valueQuantity",
+    }
+)
 
 
 class EnableBehavior(StrEnum):
@@ -93,7 +114,8 @@ class Item:
     """One item of a Questionnaire. `path` is its place there; `options` is None where any value may be given.
 
     `always_shown` tells that no answer hides the item or one around it; `may_hide`, that one may hide it or one in it.
-    `is_question` is true where a person gives an answer; `positions` are those of the nested items by linkId.
+    `is_question` is true where a person gives an answer; `answer_keys` are the names its values may have
+    ("valueCoding"); `positions` are those of the nested items by linkId.
     """
 
     link_id: str
@@ -120,6 +142,7 @@ class Item:
     variables: tuple[Variable, ...]
     items: tuple[Item, ...]
     is_question: bool
+    answer_keys: frozenset[str]
     positions: Mapping[str, int]
 
 
@@ -239,6 +262,7 @@ class _Compiler:
             variables=variables,
             items=items,
             is_question=kind not in (ItemType.GROUP, ItemType.DISPLAY),
+            answer_keys=_answer_keys(kind, options),
             positions=_positions(items),
         )
         if link_id in self.by_link_id:
@@ -349,6 +373,20 @@ def _option(element: Json) -> Option:
 
 def _positions(items: Sequence[Item]) -> dict[str, int]:
     return {item.link_id: position for position, item in enumerate(items)}
+
+
+def _answer_keys(kind: ItemType, options: Sequence[Option] | None) -> frozenset[str]:
+    """The names that the value of an answer may have."""
+    open_text = {"valueString"} if kind is ItemType.OPEN_CHOICE else frozenset[str]()
+    match kind:
+        case ItemType.GROUP | ItemType.DISPLAY:
+            return frozenset()
+        case ItemType.QUESTION if options is None:
+            return frozenset(_VALUE_KEY.values())
+        case _ if options is None:
+            return frozenset({_VALUE_KEY[kind]} | open_text)
+        case _:
+            return frozenset({option.key[0] for option in options} | open_text)
 
 
 def _root_names(launch_contexts: frozenset[str]) -> frozenset[str]:
