@@ -114,7 +114,7 @@ def unescape(text: str, target: str) -> str | None:
 
 def _unescaped_json(text: str) -> str:
     # A bare quote is let pass: it can only have been meant as itself.
-    quoted = _ESCAPE_OR_QUOTE.sub(lambda found: '"' if found[0] == '"' else found[0], text)
+    quoted = _ESCAPE_OR_QUOTE.sub(lambda found: r"\"" if found[0] == '"' else found[0], text)
     try:
         return str(json.loads(f'"{quoted}"', strict=False))
     except ValueError:

@@ -140,6 +140,7 @@ TABLE = [
     ("'a\"b'.escape('json')", "'a\\\"b'"),
     ("'a'.escape('xml')", "{}"),
     ("'a\\\\nb'.unescape('json')", "'a\nb'"),
+    ("'\"x\"'.unescape('json')", "'\"x\"'"),
     ("'hi'.encode('base64')", "'aGk='"),
     ("'aGk='.decode('base64')", "'hi'"),
     ("'hi'.encode('hex')", "'6869'"),
