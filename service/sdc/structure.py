@@ -37,7 +37,7 @@ def _missing_link_ids(holder: Json, path: str) -> list[Issue]:
         place = f"{path}.item[{index}]"
         if "linkId" not in item:
             text = "Every item names the question it answers in linkId."
-            issues.append(error(IssueType.REQUIRED, text, f"{place}.linkId", Detail.REQUIRED_MISSING))
+            issues.append(error(IssueType.REQUIRED, text, f"{place}.linkId", Detail.UNKNOWN_LINK_ID))
         issues.extend(_missing_link_ids(item, place))
         for position, answer in enumerate(item.get("answer", [])):
             issues.extend(_missing_link_ids(answer, f"{place}.answer[{position}]"))
