@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.fhir.elements import split_canonical
 from service.fhir.json import Json
-from service.fhir.r4_terminology import listed_codings, system_codings
+from service.fhir.r4_terminology import is_unit_of, listed_codings, system_codings
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Terminology:
 
     value_sets: dict[str, Json]
     code_systems: dict[str, Json]
+    _members: dict[str, frozenset[tuple[Any, Any]] | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, resources: Iterable[Json]) -> Terminology:
@@ -31,6 +32,14 @@ class Terminology:
                     _index(code_systems, resource)
         return cls(value_sets, code_systems)
 
+    def with_contained(self, resources: Iterable[Json]) -> Terminology:
+        """With the resources contained in another, which go by "#" and their id as well as by their url."""
+        contained = Terminology.of(resources)
+        by_id = {f"#{one.get('id')}": one for one in resources if one.get("resourceType") == "ValueSet"}
+        return Terminology(
+            {**self.value_sets, **contained.value_sets, **by_id}, {**self.code_systems, **contained.code_systems}
+        )
+
     def expand(self, value_set: Json | str | None) -> tuple[Json, ...] | None:
         """The Codings of a value set (a resource, or its canonical).
 
@@ -38,6 +47,22 @@ class Terminology:
         that is not at hand. An `expansion` inside the resource is believed. What FHIR R4 itself lists is at hand.
         """
         return self._expand(value_set, ())
+
+    def contains(self, value_set: str, system: str | None, code: str) -> bool | None:
+        """Whether a code is in the value set of this canonical; None when it is not at hand.
+
+        Without a system the code may be of any system, as for an element of type code.
+        """
+        is_unit = is_unit_of(value_set, {"system": system, "code": code})
+        if is_unit is not None:
+            return is_unit
+        if value_set not in self._members:
+            codings = self.expand(value_set)
+            self._members[value_set] = None if codings is None else frozenset(map(_key, codings))
+        members = self._members[value_set]
+        if members is None:
+            return None
+        return (system, code) in members if system is not None else any(known == code for _, known in members)
 
     def _expand(self, value_set: Json | str | None, around: tuple[str, ...]) -> tuple[Json, ...] | None:
         if isinstance(value_set, str):

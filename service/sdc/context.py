@@ -6,15 +6,17 @@ questions, and without an exclusive option ("none of these") that stands beside 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from functools import cached_property
 
 from service.fhir.elements import choice_key
 from service.fhir.json import Json
 from service.fhir.primitives import date_of, is_datetime
-from service.fhirpath import Environment, Expression, Node, index_items
+from service.fhir.terminology import Terminology
+from service.fhirpath import Environment, Expression, Node, index_items, json_value
 from service.fhirpath import Item as Value
 from service.sdc.comparison import answer_key
 from service.sdc.enablement import Enablement, ExpressionTest, disabled_entries, hidden_link_ids, prune
@@ -146,8 +148,34 @@ def _root_environment(
 ) -> Environment:
     root = Node.of_resource(response)
     variables = {**base, "resource": [root], "rootResource": [root], "context": [root]}
-    outer = Environment(now=now, variables=variables, items_by_link_id=index_items(root))
+    outer = Environment(
+        now=now,
+        variables=variables,
+        items_by_link_id=index_items(root),
+        member_of=_membership(questionnaire.terminology),
+        weight=_weighing(questionnaire.weights),
+    )
     return Variables(outer, [root], questionnaire.variables).environment
+
+
+def _membership(terminology: Terminology) -> Callable[[Value, str], bool | None]:
+    def member_of(value: Value, value_set: str) -> bool | None:
+        held = json_value(value)
+        if isinstance(held, dict):
+            codings = held.get("coding", [held])
+            found = [terminology.contains(value_set, one.get("system"), str(one.get("code"))) for one in codings]
+            return True if True in found else None if None in found else False
+        return terminology.contains(value_set, None, str(held))
+
+    return member_of
+
+
+def _weighing(weights: Mapping[tuple[str | None, str | None], Decimal]) -> Callable[[Value], Decimal | None]:
+    def weight(value: Value) -> Decimal | None:
+        coding = json_value(value)
+        return weights.get((coding.get("system"), coding.get("code"))) if isinstance(coding, dict) else None
+
+    return weight
 
 
 def _expression_test(environment: Environment) -> ExpressionTest:

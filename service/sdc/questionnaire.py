@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -148,7 +149,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Questionnaire:
-    """A compiled Questionnaire; `issues` say what of it could not be compiled."""
+    """A compiled Questionnaire; `issues` say what of it could not be compiled.
+
+    `terminology` are the value sets and code systems at hand, the contained ones first; `weights` the ordinal values of
+    options by (system, code).
+    """
 
     definition: Json
     url: str | None
@@ -160,6 +165,8 @@ class Questionnaire:
     variables: tuple[Variable, ...]
     constraints: tuple[Constraint, ...]
     launch_contexts: frozenset[str]
+    terminology: Terminology
+    weights: Mapping[tuple[str | None, str | None], Decimal]
     issues: tuple[Issue, ...]
 
     @property
@@ -173,7 +180,8 @@ def compile_questionnaire(definition: Json, terminology: Terminology | None = No
 
     Raises nothing for what is wrong inside: see `Questionnaire.issues`.
     """
-    return _Compiler(definition, terminology or Terminology.of(())).compile()
+    packaged = terminology or Terminology.of(())
+    return _Compiler(definition, packaged.with_contained(definition.get("contained", ()))).compile()
 
 
 @dataclass(slots=True)
@@ -202,6 +210,8 @@ class _Compiler:
             variables=variables,
             constraints=constraints,
             launch_contexts=launch_contexts,
+            terminology=self.terminology,
+            weights=dict(_weights(self.definition)),
             issues=tuple(self.issues),
         )
 
@@ -292,17 +302,13 @@ class _Compiler:
         canonical = definition.get("answerValueSet")
         if canonical is None:
             return None, None
-        codings = self.terminology.expand(self._contained(canonical[1:]) if canonical.startswith("#") else canonical)
+        codings = self.terminology.expand(canonical)
         if codings is None and is_unit_of(canonical, {}) is None:
             text = f"The value set '{canonical}' is not at hand, or cannot be listed. Contain it, or list its codes."
             self.issues.append(Issue(Severity.WARNING, IssueType.NOT_FOUND, text, f"{path}.answerValueSet"))
         if codings is None:
             return None, canonical
         return tuple(_option({"valueCoding": coding}) for coding in codings), None
-
-    def _contained(self, identity: str) -> Json | None:
-        contained = self.definition.get("contained", [])
-        return next((resource for resource in contained if resource.get("id") == identity), None)
 
     def _conditions(self, definition: Json, path: str) -> Iterator[Condition]:
         for index, element in enumerate(definition.get("enableWhen", [])):
@@ -369,6 +375,19 @@ def _option(element: Json) -> Option:
     key = choice_key(element) or "valueString"
     exclusive = extension_value(element, sdc.OPTION_EXCLUSIVE) is True
     return Option({key: element.get(key)}, answer_key(key, element.get(key)), exclusive)
+
+
+def _weights(element: Json) -> Iterator[tuple[tuple[str | None, str | None], Decimal]]:
+    """The ordinal values of the options in and below `element`, on the option or on its Coding."""
+    for option in element.get("answerOption", []):
+        coding = option.get("valueCoding", {})
+        for holder in (option, coding):
+            for url in (sdc.ORDINAL_VALUE, sdc.ITEM_WEIGHT):
+                number = typed_extension_value(holder, url, int, Decimal)
+                if number is not None:
+                    yield (coding.get("system"), coding.get("code")), Decimal(number)
+    for item in element.get("item", []):
+        yield from _weights(item)
 
 
 def _positions(items: Sequence[Item]) -> dict[str, int]:

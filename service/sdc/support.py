@@ -14,6 +14,8 @@ _CARRIED_OUT = frozenset(
         sdc.CONSTRAINT,
         sdc.OPTION_EXCLUSIVE,
         sdc.TARGET_CONSTRAINT,
+        sdc.ORDINAL_VALUE,
+        sdc.ITEM_WEIGHT,
         sdc.CALCULATED_EXPRESSION,
         sdc.MIN_OCCURS,
         sdc.MAX_OCCURS,
