@@ -44,9 +44,10 @@ def local_reference(resource: Json) -> str:
 
 
 def outside_references(record: Sequence[Json]) -> list[str]:
-    """What `record` refers to and does not hold itself, each once: it must exist on the target."""
+    """What `record` refers to and does not hold or contain itself, each once: it must exist on the target."""
     own = {local_reference(one) for one in record}
-    outside = [reference for reference in references_in(list(record)) if reference not in own]
+    found = [reference for reference in references_in(list(record)) if not reference.startswith("#")]
+    outside = [reference for reference in found if reference not in own]
     subject = conditional_subject(record)
     return list(dict.fromkeys([*outside, *([subject[1]] if subject else [])]))
 

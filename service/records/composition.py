@@ -15,7 +15,7 @@ from service.fhir.json import Json
 from service.fhir.primitives import instant
 from service.records.identity import identified, resource_id
 from service.records.narrative import with_narrative
-from service.records.references import rewritten
+from service.records.references import references_in, rewritten
 from service.sdc.explanation import response_performer
 from service.sdc.extraction import Extracted
 
@@ -49,7 +49,7 @@ def compose(response: Json, extracted: Sequence[Extracted], triage: Json, accept
     observations = [_observation(one, response, accepted_at) for one in findings]
     conclusion = _observation(identified(triage, triage_id), response, accepted_at)
     conditions = [_with_evidence(one, findings, accepted_at) for one in others]
-    clinical = [*observations, conclusion, *conditions]
+    clinical = [_with_contained(one, response) for one in (*observations, conclusion, *conditions)]
     return (
         *(with_narrative(one) for one in clinical),
         provenance(response, clinical, Activity.CREATE, accepted_at),
@@ -70,7 +70,8 @@ def provenance(response: Json, targets: Sequence[Json], activity: Activity, acce
         ],
         "entity": [{"role": "source", "what": _reference_to(response)}],
     }
-    return with_narrative(identified(resource, resource_id(response["id"], "provenance", version)))
+    resource = identified(resource, resource_id(response["id"], "provenance", version))
+    return with_narrative(_with_contained(resource, response))
 
 
 def _identities(response: Json, extracted: Sequence[Extracted]) -> list[str]:
@@ -101,6 +102,23 @@ def _with_evidence(resource: Json, findings: Sequence[Json], accepted_at: dateti
         evidence = {"detail": [_reference_to(one) for one in findings]}
         resource["evidence"] = [*resource.get("evidence", []), evidence]
     return resource
+
+
+def _with_contained(resource: Json, response: Json) -> Json:
+    """`resource` with what the response contains and `resource` refers to, such as a person who answered for another.
+
+    A reference such as `#mother` reaches no further than the resource that it stands in (dom-3).
+    """
+    here = {one.get("id") for one in resource.get("contained", [])}
+    offered = {one.get("id"): one for one in response.get("contained", []) if one.get("id") not in here}
+    references = [*references_in(resource)]
+    missing: list[Json] = []
+    for reference in references:
+        found = offered.pop(reference[1:], None) if reference.startswith("#") else None
+        if found is not None:
+            missing.append(found)
+            references.extend(references_in(found))
+    return {**resource, "contained": [*resource.get("contained", []), *missing]} if missing else resource
 
 
 def _reference_to(resource: Json) -> Json:

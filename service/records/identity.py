@@ -8,6 +8,7 @@ creates search it, so that a Bundle sent twice makes nothing twice.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -27,16 +28,25 @@ def resource_id(response_id: str, *made_from: str | int | None) -> str:
 
 
 def identified(resource: Json, id: str) -> Json:  # noqa: A002
-    """`resource` with `id`, and with the identity that `identity_query` finds; what else it carries is kept."""
+    """`resource` with `id`, and with the identity that `identity_query` finds; what else it carries is kept.
+
+    Another identity of ours is not kept: a response read from a record and sent again carries that of the first one,
+    and whoever searches for that must not find two.
+    """
     resource = {"resourceType": resource["resourceType"], "id": id} | {
         name: value for name, value in resource.items() if name not in ("resourceType", "id")
     }
     if resource["resourceType"] in _IDENTIFIED:
-        resource["identifier"] = [*resource.get("identifier", []), {"system": IDENTITY_SYSTEM, "value": id}]
+        resource["identifier"] = [*_foreign(resource.get("identifier", [])), {"system": IDENTITY_SYSTEM, "value": id}]
         return resource
     meta = resource.get("meta", {})
-    resource["meta"] = {**meta, "tag": [*meta.get("tag", []), {"system": IDENTITY_SYSTEM, "code": id}]}
+    resource["meta"] = {**meta, "tag": [*_foreign(meta.get("tag", [])), {"system": IDENTITY_SYSTEM, "code": id}]}
     return resource
+
+
+def _foreign(elements: Sequence[Json]) -> list[Json]:
+    """The identifiers or tags that are not of our system."""
+    return [one for one in elements if one.get("system") != IDENTITY_SYSTEM]
 
 
 def identity_query(resource_type: str, id: str) -> str:  # noqa: A002

@@ -218,3 +218,33 @@ def test_narratives(resource: dict[str, Any], sentence: str) -> None:
 def test_a_narrative_of_the_sender_stays() -> None:
     resource = {"resourceType": "Goal", "text": {"status": "additional", "div": "<div/>"}}
     assert with_narrative(resource) is resource
+
+
+def test_what_the_response_contains_stands_in_each_resource_that_refers_to_it() -> None:
+    mother = {"resourceType": "RelatedPerson", "id": "mother", "patient": {"reference": "Patient/1"}}
+    office = {"resourceType": "Organization", "id": "office"}
+    role = {"resourceType": "PractitionerRole", "id": "role", "organization": {"reference": "#office"}}
+    response = {**RESPONSE, "source": {"reference": "#mother"}, "contained": [mother, office, role]}
+    told_by_mother = observation(performer=[{"reference": "#mother"}])
+    told_by_office = observation(performer=[{"reference": "#role"}])
+
+    first, second, triage, told = compose(
+        response,
+        [extracted(told_by_mother, "a"), extracted(told_by_office, "b", "urn:uuid:b")],
+        deepcopy(TRIAGE),
+        NOW,
+    )
+
+    assert first["contained"] == [mother]
+    assert second["contained"] == [role, office]
+    assert "contained" not in triage
+    assert told["contained"] == [mother]
+
+
+def test_an_identity_of_ours_that_came_with_a_resource_gives_way() -> None:
+    other = {"system": "urn:other", "code": "kept"}
+    sent = {"resourceType": "QuestionnaireResponse", "meta": {"tag": [other, {"system": IDENTITY_SYSTEM, "code": "a"}]}}
+
+    assert identified(sent, "b")["meta"]["tag"] == [other, {"system": IDENTITY_SYSTEM, "code": "b"}]
+    once = identified(observation(), "b")
+    assert identified(once, "b") == once
