@@ -87,6 +87,7 @@ class Detail(StrEnum):
     PATTERN_MISMATCH = "pattern-mismatch"
     WRONG_UNIT = "wrong-unit"
     WRONG_TARGET = "wrong-target"
+    INVALID_REFERENCE = "invalid-reference"
     WRONG_CONTENT_TYPE = "wrong-content-type"
     SIZE_DIFFERS = "size-differs"
     TOO_LARGE = "too-large"

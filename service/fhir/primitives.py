@@ -16,6 +16,12 @@ _DATETIME = re.compile(rf"({_DATE.pattern})(?:T{_TIME.pattern}{_OFFSET})?")
 _URI = re.compile(r"\S+")
 _CODE = re.compile(r"\S+( \S+)*")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_REFERENCE = re.compile(
+    r"#[A-Za-z0-9\-.]{0,64}"
+    r"|urn:(?:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|oid:[0-2](?:\.(?:0|[1-9]\d*))+)"
+    r"|(?:https?://[^\s?#]+/)?[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?"
+    r"|https?://\S+"
+)
 _BASE64_BLANKS = re.compile(r"\s+")
 _MAX_STRING_BYTES = 1024 * 1024
 
@@ -75,6 +81,11 @@ def is_code(value: Any) -> bool:
 def is_id(value: Any) -> bool:
     """True for 1 to 64 letters, digits, hyphens and dots."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def is_reference(value: Any) -> bool:
+    """True for the text of a literal reference: Type/id, an absolute URL, urn:uuid, urn:oid, or #id of a contained."""
+    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 
 def is_base64(value: Any) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 from service.errors import Detail, IssueType
 from service.fhir.elements import choice_key, extension_value, extensions, typed_extension_value
 from service.fhir.json import Json
+from service.fhir.primitives import is_reference
 from service.fhir.terminology import Terminology
 from service.fhirpath import Environment, Expression, FhirPathError, Node
 from service.fhirpath.errors import Fault
@@ -65,6 +66,8 @@ def _limits(definition: Json, compiled: CompileExpression, terminology: Terminol
         units.extend(terminology.expand(value_set) or ())
     if units:
         yield _unit(units)
+    if definition.get("type") == "reference":
+        yield _written_reference
     targets = [str(extension.get("valueCode")) for extension in extensions(definition, sdc.REFERENCE_RESOURCE)]
     if targets:
         yield _target(targets)
@@ -170,6 +173,20 @@ def _unit(units: Sequence[Json]) -> Limit:
         )
 
     return limit
+
+
+def _written_reference(key: str, answer: Any, environment: Environment) -> Breach | None:
+    text = answer.get("reference") if isinstance(answer, dict) else None
+    if text is None:
+        return None
+    if not is_reference(text):
+        wanted = "Type/id, an absolute URL, urn:uuid:…, or # and the id of a contained resource"
+        return Breach(IssueType.VALUE, Detail.INVALID_REFERENCE, f"A reference is written as {wanted}.")
+    response = environment.variables["resource"][0]
+    contained = response.value.get("contained", []) if isinstance(response, Node) else []
+    if text.startswith("#") and len(text) > 1 and text[1:] not in [resource.get("id") for resource in contained]:
+        return Breach(IssueType.NOT_FOUND, Detail.INVALID_REFERENCE, "The response contains no resource of this id.")
+    return None
 
 
 def _target(types: Sequence[str]) -> Limit:

@@ -57,6 +57,23 @@ def test_an_option_is_told_by_system_and_code_whatever_its_display() -> None:
         ]
 
 
+@pytest.mark.parametrize(
+    ("option", "other"),
+    [
+        ({"valueInteger": 1}, {"valueInteger": 2}),
+        ({"valueDate": "2026-03-01"}, {"valueDate": "2026-03"}),
+        ({"valueTime": "10:00:00"}, {"valueTime": "10:00:01"}),
+        ({"valueString": "one"}, {"valueString": "One"}),
+        ({"valueReference": {"reference": "Patient/1"}}, {"valueReference": {"reference": "Patient/2"}}),
+    ],
+)
+def test_options_may_be_of_any_type(option: dict[str, Any], other: dict[str, Any]) -> None:
+    asked = questionnaire(question("q", "choice", answerOption=[option]))
+    assert findings(asked, answered("q", option)) == []
+    assert findings(asked, answered("q", other))[0][0] == "not-an-option"
+    assert findings(asked, answered("q", {"valueCoding": coding("a")}))[0][0] == "wrong-type"
+
+
 def test_only_an_open_choice_takes_free_text() -> None:
     closed = questionnaire(choice("q", "a"))
     opened = questionnaire(question("q", "open-choice", answerOption=[option("a")]))
