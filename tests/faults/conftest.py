@@ -23,5 +23,8 @@ def service(server_proxy: FaultProxy, tmp_path: Path) -> Iterator[Service]:
     Its leases are as short as settings allow, so that what a killed worker held is taken up soon.
     """
     service = Service(tmp_path, server_proxy.base_url, FHIR_SERVER_TIMEOUT_SECONDS=2, DELIVERY_LEASE_SECONDS=6)
-    yield service
-    service.close()
+    try:
+        yield service
+        assert "Traceback" not in service.log.read_text()
+    finally:
+        service.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -45,11 +46,10 @@ def sent_bundles(proxy: FaultProxy) -> list[bytes]:
     return [one.request.body for one in proxy.exchanges if transactions(one.request)]
 
 
-@pytest.mark.parametrize("after_bytes", [0, 400], ids=["no answer", "half an answer"])
-def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_bundle(
-    service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient, after_bytes: int
+def test_an_answer_that_breaks_off_is_asked_for_again_with_the_same_bundle(
+    service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient
 ) -> None:
-    server_proxy.cut(transactions, after_bytes=after_bytes)
+    server_proxy.cut(transactions, after_bytes=400)
 
     submit(service, patient)
     service.await_outbox(delivered=1)
@@ -64,11 +64,10 @@ def test_an_answer_that_is_lost_is_asked_for_again_with_the_same_bundle(
     [
         Answer.of_json(500, REFUSED),
         Answer.of_json(409, REFUSED),
-        Answer(502, b"<html>Bad gateway</html>", {"Content-Type": "text/html"}),
         Answer(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"}),
         Answer.of_json(200, {"resourceType": "Bundle", "type": "transaction-response", "entry": []}),
     ],
-    ids=["500", "409", "502", "200 of a portal", "200 without entries"],
+    ids=["500", "409", "200 of a portal", "200 without entries"],
 )
 def test_a_failure_told_after_the_server_did_its_work_doubles_nothing(
     service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient, told: Answer
@@ -139,7 +138,6 @@ def test_a_refusal_is_a_dead_letter_that_everybody_sees_and_a_command_revives(
     service.command("outbox", "retry", str(line.id))
     service.await_outbox(delivered=1)
     assert service.reasons() == ""
-    assert len(service.letter(line.id)["locations"]) == ONE_RECORD.total()
     assert_one_of_each(fhir, patient)
 
 
@@ -156,16 +154,15 @@ def test_a_dead_letter_keeps_nobody_else_waiting(
     assert_one_of_each(fhir, patient)
 
 
-@pytest.mark.parametrize("status", [401, 403])
 def test_refused_credentials_pause_the_target_until_it_accepts_them_again(
-    service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient, status: int
+    service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient
 ) -> None:
-    server_proxy.answer(Answer.of_json(status, REFUSED), times=ALWAYS)
+    server_proxy.answer(Answer.of_json(401, REFUSED), times=ALWAYS)
 
     for _ in range(2):
         submit(service, patient)
     reasons = eventually(service.reasons)
-    assert f"HTTP {status}" in reasons
+    assert "HTTP 401" in reasons
     assert server_proxy.base_url in reasons
     ready, body = service.ready()
     assert (ready, body["status"]) == (503, "fail")
@@ -180,12 +177,11 @@ def test_refused_credentials_pause_the_target_until_it_accepts_them_again(
     assert len(Record.of(fhir, patient.reference).all) == 2 * ONE_RECORD.total()
 
 
-@pytest.mark.parametrize("status", [429, 503])
 def test_a_server_is_left_alone_as_long_as_it_asks(
-    service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient, status: int
+    service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient
 ) -> None:
     before = datetime.now(UTC)
-    server_proxy.answer(Answer.of_json(status, REFUSED, Retry_After="1800"), transactions)
+    server_proxy.answer(Answer.of_json(503, REFUSED, Retry_After="1800"), transactions)
 
     response_id = submit(service, patient)
     assert "1 deliveries wait" in eventually(service.reasons)
@@ -194,10 +190,9 @@ def test_a_server_is_left_alone_as_long_as_it_asks(
     until = datetime.fromisoformat(re.findall(r"held until (\S+Z)\.", listed)[0])
     assert timedelta(seconds=1799) < until - before < timedelta(seconds=2100)
     assert len(sent_bundles(server_proxy)) == 1
-    line = service.outbox_line(response_id)
-    assert (line.state, line.attempts) == ("pending", 0)
+    (letter_id,) = re.findall(rf"^(\d+) +pending +0 +{response_id} ", listed, re.MULTILINE)
 
-    service.command("outbox", "retry", str(line.id))
+    service.command("outbox", "retry", letter_id)
     service.await_outbox(delivered=1)
     assert_one_of_each(fhir, patient)
 
@@ -218,10 +213,9 @@ def test_a_short_wait_asked_for_ends_by_itself(
     "told",
     [
         Answer(404, b"<html>Not found</html>", {"Content-Type": "text/html"}),
-        Answer(302, headers={"Location": "https://sign-in.example/"}),
         Answer(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"}),
     ],
-    ids=["404", "redirect", "portal"],
+    ids=["404", "portal"],
 )
 def test_an_address_without_a_fhir_server_is_paused_and_blames_no_response(
     service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient, told: Answer
@@ -252,6 +246,22 @@ def test_a_server_that_loses_its_way_between_two_deliveries_blames_no_response(
     server_proxy.clear()
     service.await_outbox(delivered=2)
     assert len(Record.of(fhir, patient.reference).all) == 2 * ONE_RECORD.total()
+
+
+def test_what_a_server_quotes_of_the_answers_reaches_the_operator_alone(
+    service: Service, server_proxy: FaultProxy, patient: SyntheticPatient
+) -> None:
+    secret = f"quoted-{uuid4()}"
+    issue = {"severity": "error", "code": "invalid", "diagnostics": f"Not a text: {secret}"}
+    quoting = Answer.of_json(422, {"resourceType": "OperationOutcome", "issue": [issue]})
+    server_proxy.answer(quoting, transactions)
+
+    response_id = submit(service, patient)
+    service.await_outbox(dead=1)
+
+    assert secret in service.letter(service.outbox_line(response_id).id)["problem"]["text"]
+    assert secret not in service.reasons()
+    assert secret not in service.log.read_text()
 
 
 def without_transaction(request: Request) -> bool:

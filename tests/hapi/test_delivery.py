@@ -16,7 +16,7 @@ import requests
 
 from tests.hapi.cases import case, response_to
 from tests.hapi.client import TEST_TAG_SYSTEM, FhirClient, Json, SyntheticPatient, synthetic_patient
-from tests.hapi.record import Record
+from tests.hapi.record import Record, identity_search
 from tests.hapi.service import Service
 
 CASE = case("case-08")
@@ -108,17 +108,50 @@ def test_another_body_under_the_same_identifier_is_refused_and_changes_nothing(
     assert record.versions == {"1"}
 
 
-def test_a_form_number_without_a_system_is_no_identity_between_patients(
-    service: Service, fhir: FhirClient, patient: SyntheticPatient
+@pytest.mark.parametrize("system", [{}, {"system": TEST_TAG_SYSTEM}], ids=["without system", "with system"])
+def test_a_form_number_is_no_identity_between_patients(
+    service: Service, fhir: FhirClient, patient: SyntheticPatient, system: Json
 ) -> None:
     with synthetic_patient(fhir) as other:
         for reference in (patient.reference, other.reference):
-            response = response_to(CASE, reference) | {"identifier": {"value": "form-1"}}
+            response = response_to(CASE, reference) | {"identifier": {**system, "value": "form-1"}}
             assert submit(service, response).status_code == 201
         service.await_settled()
 
         records = [Record.of(fhir, reference) for reference in (patient.reference, other.reference)]
         assert [kinds(record) for record in records] == [ONE_RECORD, ONE_RECORD]
+
+
+def test_a_response_read_from_the_record_and_sent_again_is_a_new_one(
+    service: Service, fhir: FhirClient, patient: SyntheticPatient
+) -> None:
+    assert submit(service, response_to(CASE, patient.reference)).status_code == 201
+    service.await_settled()
+    (stored,) = Record.of(fhir, patient.reference).responses
+
+    assert submit(service, stored).status_code == 201
+    service.await_settled()
+
+    record = Record.of(fhir, patient.reference)
+    assert kinds(record) == ONE_RECORD + ONE_RECORD
+    for one in record.responses:
+        assert [found["id"] for found in fhir.search("QuestionnaireResponse", **identity_search(one))] == [one["id"]]
+
+
+def test_someone_who_answered_for_the_patient_may_be_contained_in_the_response(
+    service: Service, fhir: FhirClient, patient: SyntheticPatient
+) -> None:
+    mother = {"resourceType": "RelatedPerson", "id": "mother", "patient": {"reference": patient.reference}}
+    response = response_to(CASE, patient.reference) | {"contained": [mother], "source": {"reference": "#mother"}}
+
+    assert submit(service, response).status_code == 201
+    service.await_settled()
+
+    record = Record.of(fhir, patient.reference)
+    assert kinds(record) == ONE_RECORD
+    for one in record.observations:
+        assert one["performer"] == [{"reference": "#" + one["contained"][0]["id"].removeprefix("#")}]
+        assert one["contained"][0]["patient"] == {"reference": patient.reference}
 
 
 def test_a_draft_is_kept_here_and_not_delivered(service: Service, fhir: FhirClient, patient: SyntheticPatient) -> None:
