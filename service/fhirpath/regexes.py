@@ -1,7 +1,9 @@
 """Regular expressions that cannot run away.
 
-Python's engine backtracks, so a hostile pattern or text could keep it busy for ever. Before a pattern runs, the ways it
-could split the text are estimated from above; what could take too long is an error, not an answer.
+RE2 takes time in proportion to the text, whatever the pattern. The few patterns it does not know (lookaround,
+references back) go to Python's engine where their cost can be bounded; what could take too long is an error, not an
+answer. In both, `.` is any character, and `\\d`, `\\w` and `\\s` are of ASCII, as in PCRE, ECMAScript and
+Java.
 """
 
 from __future__ import annotations
@@ -9,53 +11,61 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
+import re2
+
+from service.fhirpath.backtracking import Backtracking
 from service.fhirpath.errors import Fault
 from service.fhirpath.values import MAX_STRING_LENGTH
 
 MAX_PATTERN_LENGTH: Final = 1_000
-MAX_WAYS: Final = 100_000_000
-_UNBOUNDED: Final = -1
-
-_PART: Final = re.compile(
-    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<open>\((?:\?(?:[:=!]|<[=!]|P?<\w+>))?)|(?P<close>\))"
-    r"|(?P<many>[*+]|\{\d*,\d*\}|\{\d+\})|(?P<maybe>\?)|(?P<choice>\|)|.",
-    re.DOTALL,
-)
-_NAMED_GROUP: Final = re.compile(r"\(\?<(?=[A-Za-z_])")
+MAX_COST: Final = 100_000_000
+"""Steps of an engine, estimated from above: about a second at worst."""
+_PATTERN_BYTES: Final = 1024 * 1024
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SUBSTITUTE: Final = re.compile(r"\\(.)|\$(?:(\d+)|\{(\d+)\}|\{(\w+)\})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pattern:
-    compiled: re.Pattern[str]
-    repetitions: tuple[int, ...]
-    """For each repetition the number of lengths it can take, or _UNBOUNDED."""
-    anchored: bool
+class Linear:
+    """A pattern that RE2 compiled. `compiled` has the methods of re.Pattern."""
+
+    compiled: Any
+
+    def cost(self, length: int, *, whole: bool) -> int:
+        """Steps at most for a text of `length` characters: each of the program at each character."""
+        size: int = self.compiled.programsize
+        return size * (length + 1)
 
 
 def matches(text: str, pattern: str) -> bool:
     """True when the pattern matches somewhere in the text."""
-    return _affordable(pattern, text, whole=False).search(text) is not None
+    return _affordable(pattern, text, whole=False).compiled.search(text) is not None
 
 
 def matches_full(text: str, pattern: str) -> bool:
     """True when the pattern matches the whole text."""
-    return _affordable(pattern, text, whole=True).fullmatch(text) is not None
+    return _affordable(pattern, text, whole=True).compiled.fullmatch(text) is not None
 
 
 def replace_matches(text: str, pattern: str, substitution: str) -> str:
     """Every match replaced; `$1` or `${name}` in the substitution stand for groups of the match."""
-    compiled = _affordable(pattern, text, whole=False)
+    known = _affordable(pattern, text, whole=False)
     if not pattern:
         return text
-    if len(text) * (len(substitution) + 1) > 16 * MAX_STRING_LENGTH:
-        raise Fault("the result of replaceMatches() may be too long")
-    replaced = compiled.sub(lambda match: _expanded(match, substitution), text)
-    if len(replaced) > MAX_STRING_LENGTH:
-        raise Fault("the result of replaceMatches() is too long")
-    return replaced
+    pieces: list[str] = []
+    done = length = cost = 0
+    for match in known.compiled.finditer(text):
+        # RE2 may look at all the rest of the text for each match.
+        cost += known.cost(len(text) - done, whole=True)
+        piece = text[done : match.start()] + _expanded(match, substitution)
+        length += len(piece)
+        if cost > MAX_COST or length > MAX_STRING_LENGTH:
+            raise Fault("replaceMatches() replaces too much in a text of this length")
+        pieces.append(piece)
+        done = match.end()
+    return "".join(pieces) + text[done:]
 
 
 def _expanded(match: re.Match[str], substitution: str) -> str:
@@ -71,60 +81,29 @@ def _expanded(match: re.Match[str], substitution: str) -> str:
     return _SUBSTITUTE.sub(group, substitution)
 
 
-def _affordable(pattern: str, text: str, *, whole: bool) -> re.Pattern[str]:
+def _affordable(pattern: str, text: str, *, whole: bool) -> Linear | Backtracking:
+    _check_characters(text)
     known = _compiled(pattern)
-    length = len(text) + 1
-    ways = 1 if whole or known.anchored else length
-    for lengths in known.repetitions:
-        ways *= length if lengths == _UNBOUNDED else min(lengths, length)
-        if ways > MAX_WAYS:
-            raise Fault("the pattern could take too long on a text of this length")
-    return known.compiled
+    if known.cost(len(text), whole=whole) > MAX_COST:
+        raise Fault("the pattern could take too long on a text of this length")
+    return known
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> _Pattern:
+def _compiled(pattern: str) -> Linear | Backtracking:
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise Fault(f"a pattern is longer than {MAX_PATTERN_LENGTH} characters")
+    _check_characters(pattern)
+    options = re2.Options()
+    options.max_mem = _PATTERN_BYTES
+    options.dot_nl = True
+    options.log_errors = False
     try:
-        compiled = re.compile(_NAMED_GROUP.sub("(?P<", pattern), re.DOTALL)
-    except (re.error, OverflowError, RecursionError) as fault:
-        raise Fault(f"no regular expression: {fault}") from None
-    return _Pattern(compiled, _repetitions(pattern), pattern.startswith("^"))
+        return Linear(re2.compile(pattern, options))
+    except re2.error:
+        return Backtracking.of(pattern)
 
 
-def _repetitions(pattern: str) -> tuple[int, ...]:
-    """Raises Fault where a repeated group could itself match in several ways: the ways then grow exponentially."""
-    found: list[int] = []
-    open_groups: list[int] = []
-    ways_of_last: int = 0
-    after_repetition = False
-    for part in _PART.finditer(pattern):
-        kind, text = part.lastgroup, part[0]
-        if kind in ("many", "maybe") and after_repetition:
-            # The mark of a lazy or possessive repetition.
-            after_repetition = False
-            continue
-        after_repetition = kind in ("many", "maybe")
-        lengths = _lengths(text) if after_repetition else 1
-        if kind == "many" and ways_of_last and text not in ("{0}", "{1}", "{0,1}"):
-            raise Fault("the pattern repeats a group that can itself match in several ways: it could take too long")
-        if kind == "open":
-            open_groups.append(len(found))
-        elif kind == "choice":
-            found.append(2)
-        elif lengths != 1:
-            found.append(lengths)
-        ways_of_last = len(found) - open_groups.pop() if kind == "close" and open_groups else 0
-    return tuple(found)
-
-
-def _lengths(quantifier: str) -> int:
-    if quantifier == "?":
-        return 2
-    if quantifier in ("*", "+"):
-        return _UNBOUNDED
-    least, comma, most = quantifier[1:-1].partition(",")
-    if not comma:
-        return 1
-    return int(most) - int(least or 0) + 1 if most else _UNBOUNDED
+def _check_characters(text: str) -> None:
+    if not text.isascii() and _SURROGATE.search(text):
+        raise Fault("half of a surrogate pair is no character")
