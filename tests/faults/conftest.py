@@ -18,11 +18,8 @@ def server_proxy(fhir_server: str) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def service(server_proxy: FaultProxy, tmp_path: Path) -> Iterator[Service]:
-    """Our service, delivering through the proxy; not started yet.
-
-    Its leases are as short as settings allow, so that what a killed worker held is taken up soon.
-    """
-    service = Service(tmp_path, server_proxy.base_url, FHIR_SERVER_TIMEOUT_SECONDS=2, DELIVERY_LEASE_SECONDS=6)
+    """Our service, delivering through the proxy; not started yet. It gives up soon on an answer that does not come."""
+    service = Service(tmp_path, server_proxy.base_url, FHIR_SERVER_TIMEOUT_SECONDS=2)
     try:
         yield service
         assert "Traceback" not in service.log.read_text()

@@ -25,6 +25,12 @@ CASE = case("case-08")
 ONE_RECORD = Counter(QuestionnaireResponse=1, Observation=16, Condition=1, Provenance=1)
 
 
+@pytest.fixture(autouse=True)
+def short_leases(service: Service) -> None:
+    """What a killed worker held is taken up as soon as settings allow."""
+    service.settings |= {"FHIR_SERVER_TIMEOUT_SECONDS": 1, "DELIVERY_LEASE_SECONDS": 3}
+
+
 def submit(service: Service, patient: SyntheticPatient, key: str | None = None) -> requests.Response:
     return service.fhir.request("POST", "QuestionnaireResponse", response_to(CASE, patient.reference, key))
 

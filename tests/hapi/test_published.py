@@ -31,14 +31,20 @@ def test_what_is_served_is_what_was_written_and_has_no_error(
     assert verdict(judge, served) == []
 
 
-def test_nothing_is_served_that_was_not_judged(service: Service) -> None:
-    found = [
-        (one["resourceType"], one["id"])
-        for kind in ("Questionnaire", "PlanDefinition", "CodeSystem", "ValueSet")
-        for one in service.fhir.search(kind)
-    ]
+def test_nothing_that_is_served_beside_the_page_has_an_error_either(service: Service, judge: FhirClient) -> None:
+    capabilities = service.fhir.read("metadata")
+    named = {
+        operation["definition"].partition("/OperationDefinition/")
+        for resource in capabilities["rest"][0]["resource"]
+        for operation in resource.get("operation", [])
+    }
+    own = [service.fhir.read(f"OperationDefinition/{name}") for base, _, name in named if "hl7.org" not in base]
+    kinds = ("Questionnaire", "PlanDefinition", "CodeSystem", "ValueSet")
+    published = [one for kind in kinds for one in service.fhir.search(kind)]
+    others = [one for one in published if (one["resourceType"], one["id"]) not in ARTIFACTS]
 
-    assert sorted(found) == sorted(ARTIFACTS)
+    assert own
+    assert [fault for one in (capabilities, *own, *others) for fault in verdict(judge, one)] == []
 
 
 @pytest.mark.parametrize("vignette", vignettes(), ids=lambda one: one.name)
