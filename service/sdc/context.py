@@ -98,30 +98,34 @@ def read_response(
     paired = pair(questionnaire, response)
     conflicts = tuple(entry for entry in paired.entries if _conflicting(entry))
     dropped = {id(entry.node): _exclusive_positions(entry) for entry in conflicts}
-    base = _base_variables(questionnaire, response, now, launch or {}, conflicts)
+    base = base_variables(questionnaire, response, now, launch or {}, conflicts)
     disabled = frozenset[Entry]()
     counted = prune(response, disabled, dropped)
-    environment = _root_environment(questionnaire, counted, now, base)
+    environment = root_environment(questionnaire, counted, now, base)
     for _ in range(_MOST_ROUNDS):
         enablement = Enablement(questionnaire, _expression_test(environment))
         before, disabled = disabled, disabled_entries(enablement, paired)
         if disabled == before:
             break
         counted = prune(response, disabled, dropped)
-        environment = _root_environment(questionnaire, counted, now, base)
+        environment = root_environment(questionnaire, counted, now, base)
     hidden = list(dict.fromkeys(hidden_link_ids(enablement, paired.root)))
     root = environment.variables["resource"]
     environment = Variables(environment, root, questionnaire.variables, {"hidden": hidden}).environment
     return ResponseContext(questionnaire, response, now, paired, enablement, disabled, conflicts, counted, environment)
 
 
-def _base_variables(
+def base_variables(
     questionnaire: Questionnaire,
     response: Json,
     now: datetime,
     launch: Mapping[str, Json],
-    conflicts: Sequence[Entry],
+    conflicts: Sequence[Entry] = (),
 ) -> dict[str, Sequence[Value]]:
+    """The variables that every expression sees, but for those that the Questionnaire defines and those of the response.
+
+    What queries find is nothing here: only a population asks.
+    """
     return {
         "questionnaire": [Node.of_resource(questionnaire.definition)],
         "ucum": ["http://unitsofmeasure.org"],
@@ -130,7 +134,7 @@ def _base_variables(
         "hidden": [],
         "exclusiveConflicts": [entry.item.link_id for entry in conflicts],
         "authoredDate": _authored_date(response, now),
-        **{name: [] for name in questionnaire.launch_contexts},
+        **{name: [] for name in questionnaire.launch_contexts | questionnaire.population_names},
         **{name: [Node.of_resource(resource)] for name, resource in launch.items()},
     }
 
@@ -143,9 +147,17 @@ def _authored_date(response: Json, now: datetime) -> list[Value]:
     return [] if day is None else [Node.of(day.isoformat(), "date")]
 
 
-def _root_environment(
-    questionnaire: Questionnaire, response: Json, now: datetime, base: Mapping[str, Sequence[Value]]
+def root_environment(
+    questionnaire: Questionnaire,
+    response: Json,
+    now: datetime,
+    base: Mapping[str, Sequence[Value]],
+    resolve: Callable[[str], Node | None] | None = None,
 ) -> Environment:
+    """What an expression at the Questionnaire's root sees: `base`, the response, and the root's own variables.
+
+    `resolve` finds what references outside of the response name.
+    """
     root = Node.of_resource(response)
     variables = {**base, "resource": [root], "rootResource": [root], "context": [root]}
     outer = Environment(
@@ -154,6 +166,7 @@ def _root_environment(
         items_by_link_id=index_items(root),
         member_of=_membership(questionnaire.terminology),
         weight=_weighing(questionnaire.weights),
+        resolve=resolve,
     )
     return Variables(outer, [root], questionnaire.variables).environment
 

@@ -151,6 +151,7 @@ class Item:
 class Questionnaire:
     """A compiled Questionnaire; `issues` say what of it could not be compiled.
 
+    `population_names` are the variables that hold what queries find while a response is populated, else nothing;
     `terminology` are the value sets and code systems at hand, the contained ones first; `weights` the ordinal values of
     options by (system, code).
     """
@@ -165,6 +166,7 @@ class Questionnaire:
     variables: tuple[Variable, ...]
     constraints: tuple[Constraint, ...]
     launch_contexts: frozenset[str]
+    population_names: frozenset[str]
     terminology: Terminology
     weights: Mapping[tuple[str | None, str | None], Decimal]
     issues: tuple[Issue, ...]
@@ -172,7 +174,7 @@ class Questionnaire:
     @property
     def variable_names(self) -> frozenset[str]:
         """The names that an expression on the Questionnaire's root may read."""
-        return _root_names(self.launch_contexts) | {variable.name for variable in self.variables}
+        return _root_names(self.launch_contexts | self.population_names) | {one.name for one in self.variables}
 
 
 def compile_questionnaire(definition: Json, terminology: Terminology | None = None) -> Questionnaire:
@@ -193,7 +195,8 @@ class _Compiler:
 
     def compile(self) -> Questionnaire:
         launch_contexts = frozenset(self._launch_contexts())
-        names = _root_names(launch_contexts)
+        population_names = frozenset(_population_names(self.definition))
+        names = _root_names(launch_contexts | population_names)
         variables = self._variables(self.definition, "Questionnaire", names, "QuestionnaireResponse")
         names |= {variable.name for variable in variables}
         constraints = self._constraints(self.definition, "Questionnaire", names, "QuestionnaireResponse")
@@ -210,6 +213,7 @@ class _Compiler:
             variables=variables,
             constraints=constraints,
             launch_contexts=launch_contexts,
+            population_names=population_names,
             terminology=self.terminology,
             weights=dict(_weights(self.definition)),
             issues=tuple(self.issues),
@@ -346,6 +350,8 @@ class _Compiler:
         found: list[Variable] = []
         for extension in extensions(element, sdc.VARIABLE):
             source = extension.get("valueExpression", {})
+            if source.get("language") == sdc.FHIR_QUERY:
+                continue
             expression = self._expression(source, path, names, context)
             if expression is not None:
                 found.append(Variable(source.get("name", ""), expression))
@@ -408,5 +414,19 @@ def _answer_keys(kind: ItemType, options: Sequence[Option] | None) -> frozenset[
             return frozenset({option.key[0] for option in options} | open_text)
 
 
-def _root_names(launch_contexts: frozenset[str]) -> frozenset[str]:
-    return sdc.STANDARD_VARIABLES | sdc.RESPONSE_VARIABLES | launch_contexts
+def _population_names(element: Json) -> Iterator[str]:
+    """The names that queries and population contexts on and below `element` give to what they find."""
+    for extension in extensions(element, sdc.VARIABLE):
+        source = extension.get("valueExpression", {})
+        if source.get("language") == sdc.FHIR_QUERY:
+            yield source.get("name", "")
+    for extension in extensions(element, sdc.SOURCE_QUERIES):
+        yield str(extension.get("valueReference", {}).get("reference", "")).removeprefix("#")
+    for extension in extensions(element, sdc.ITEM_POPULATION_CONTEXT):
+        yield extension.get("valueExpression", {}).get("name", "")
+    for item in element.get("item", []):
+        yield from _population_names(item)
+
+
+def _root_names(others: frozenset[str]) -> frozenset[str]:
+    return sdc.STANDARD_VARIABLES | sdc.RESPONSE_VARIABLES | others

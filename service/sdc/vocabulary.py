@@ -31,12 +31,22 @@ TARGET_CONSTRAINT = _CORE + "targetConstraint"
 
 LAUNCH_CONTEXT = _SDC + "launchContext"
 INITIAL_EXPRESSION = _SDC + "initialExpression"
+SOURCE_QUERIES = _SDC + "sourceQueries"
+ITEM_POPULATION_CONTEXT = _SDC + "itemPopulationContext"
+OBSERVATION_LINK_PERIOD = _SDC + "observationLinkPeriod"
 CALCULATED_EXPRESSION = _SDC + "calculatedExpression"
 ENABLE_WHEN_EXPRESSION = _SDC + "enableWhenExpression"
 TEMPLATE_EXTRACT = _SDC + "templateExtract"
 TEMPLATE_EXTRACT_CONTEXT = _SDC + "templateExtractContext"
 TEMPLATE_EXTRACT_VALUE = _SDC + "templateExtractValue"
 EXTRACT_ALLOCATE_ID = _SDC + "extractAllocateId"
+
+ANSWER_SOURCE = "https://symptom-intake.example/fhir/StructureDefinition/answer-source"
+"""This engine's extension on a response item: where its prefilled answers came from, a Reference to the resource, or
+the canonical of the Questionnaire that gives a default."""
+
+FHIR_QUERY = "application/x-fhir-query"
+"""The language of an Expression that is a FHIR search."""
 
 DRAFT_STATUS = "in-progress"
 """The status of a QuestionnaireResponse that may still be incomplete."""
