@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import pytest
 
 from service.packs.vignettes import Vignette
-from tests.hapi.cases import page, response_to, worked_cases
+from tests.hapi.cases import case, page, response_to, worked_cases
 from tests.hapi.client import FhirClient, Json, SyntheticPatient
 from tests.hapi.published import verdict
 from tests.hapi.record import Record, as_list, codes, identity_search, references
@@ -217,6 +218,43 @@ def coding_code(coding: Json) -> str:
 
 def reference_to(resource: Json) -> str:
     return f"{resource['resourceType']}/{resource['id']}"
+
+
+def test_own_words_and_unsure_answers_make_a_valid_record(
+    service: Service, fhir: FhirClient, judge: FhirClient, patient: SyntheticPatient
+) -> None:
+    words = '<b>thigh</b> & "back"\n\u2014 \U0001f600 a|b,$\\'
+    unsure = ("danger-signs", "episode-duration", "frequency", "diet", "pregnancy-warning")
+    unknown = ("same-location", "age-16-or-over", "pregnant", "medicine-suspected")
+    given = {
+        **case("case-05").answers,
+        **dict.fromkeys(unsure, "unsure"),
+        **dict.fromkeys(unknown, "261665006"),
+        "first-noticed": "2026-01",
+        "muscles": ["85562004", {"text": words}],
+        "medicines": ["C03", {"text": words}],
+        "diagnosed-condition": ["86044005", {"text": words}],
+        "symptoms-other": words,
+        "anything-else": words,
+    }
+    response = response_to(replace(case("case-05"), answers=given), patient.reference)
+
+    assert service.fhir.request("POST", "QuestionnaireResponse", response).status_code == 201
+    assert set(service.await_settled()) == {"delivered"}
+
+    record = Record.of(fhir, patient.reference)
+    sites = [one["bodySite"]["text"] for one in record.observations if "bodySite" in one]
+    assert [site for site in sites if words in site] != []
+    told = [one["valueString"] for one in record.observations if "valueString" in one]
+    assert told == [words, words]
+    names = [one["code"].get("text") for one in record.conditions]
+    assert (len(names), names.count(words)) == (3, 1)
+    absent = [one for one in record.observations if codes(one.get("dataAbsentReason")) == {"asked-unknown"}]
+    # Of the pregnancy, Unknown is a value.
+    assert len(absent) == len(unsure) + len(unknown) - 1
+    assert all("valueCodeableConcept" not in one for one in absent)
+    with ThreadPoolExecutor(4) as threads:
+        assert [fault for found in threads.map(partial(verdict, judge), record.all) for fault in found] == []
 
 
 def test_the_worked_cases_are_all_there() -> None:
