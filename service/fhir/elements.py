@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,3 +56,8 @@ def split_canonical(text: str) -> tuple[str, str | None]:
 def coding_token(coding: Json) -> str:
     """A Coding as a token "system|code" (FHIR search syntax, unescaped)."""
     return f"{coding.get('system', '')}|{coding.get('code', '')}"
+
+
+def search_escaped(text: str) -> str:
+    r"""`text` as a value of a FHIR search: a backslash before each `\` `,` `$` `|`."""
+    return re.sub(r"[\\,$|]", r"\\\g<0>", text)

@@ -14,6 +14,7 @@ from enum import StrEnum, auto
 from typing import Any, Final
 from urllib.parse import quote
 
+from service.fhir.elements import search_escaped
 from service.fhir.json import Json
 
 _BEFORE_ALL: Final = -(1 << 60)
@@ -138,12 +139,7 @@ def conditional_reference(subject: Json) -> str | None:
 
 def token_query(parameter: str, system: str, code: str) -> str:
     r"""`parameter=system|code` for a URL or ifNoneExist: FHIR's escapes (`\` `,` `$` `|`), then percent-encoded."""
-    return f"{parameter}={quote(f'{escape(system)}|{escape(code)}', safe='')}"
-
-
-def escape(text: str) -> str:
-    r"""`text` with FHIR's search escapes: a backslash before each `\` `,` `$` `|`."""
-    return re.sub(r"[\\,$|]", r"\\\g<0>", text)
+    return f"{parameter}={quote(f'{search_escaped(system)}|{search_escaped(code)}', safe='')}"
 
 
 def _elements(resource: Json, names: Iterable[str]) -> Iterator[Any]:
