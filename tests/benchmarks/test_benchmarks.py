@@ -1,0 +1,19 @@
+"""The benchmarks run, and time what they say: a round of the smallest size. How fast it was, no test asks."""
+
+import pytest
+
+from tests.benchmarks import rules, validation
+
+
+def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    assert rules.main(["--rounds", "1", "--cases", "2", "--repetitions", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "npm fhirpath 5.2.2; the same rules fire in 2 of 2 cases" in printed
+    assert "10 times npm's fhirpath on the page's rules" in printed
+
+
+def test_validation(capsys: pytest.CaptureFixture[str]) -> None:
+    assert validation.main(["--rounds", "1", "--repetitions", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "case-01-eyelid-and-stress" in printed
+    assert "made-up response, 2500 items" in printed
