@@ -99,8 +99,14 @@ def _order(left: Item, right: Item) -> int | None:
 def contains(collection: Iterable[Item], item: Item) -> bool:
     """True when `item` certainly equals an item of `collection`."""
     if type(item) is str:
-        return item in map(system_value, collection)
+        return any(_is_text(other, item) for other in collection)
     return any(equal_items(other, item) is True for other in collection)
+
+
+def _is_text(item: Item, text: str) -> bool:
+    if type(item) is Node and type(item.value) is str and item.definition.system == "String":
+        return item.value == text
+    return system_value(item) == text
 
 
 def equivalent(left: Collection, right: Collection) -> bool:
@@ -172,6 +178,11 @@ def _children_by_type(node: Node) -> Mapping[str, list[Item]]:
 def key(item: Item) -> Hashable:
     """Something hashable that is the same exactly for items that certainly equal each other."""
     value = system_value(item)
+    # An element without a value equals no other.
+    return ("nothing", id(item)) if value is None else _value_key(value)
+
+
+def _value_key(value: Item) -> Hashable:
     match value:
         case bool():
             return ("boolean", value)
@@ -185,21 +196,48 @@ def key(item: Item) -> Hashable:
             return _quantity_key(value)
         case Node():
             return ("node", _structure(value.value))
-        case None:
-            # An element without a value equals nothing, not even itself.
-            return ("nothing", id(item))
         case _:
             return value
+
+
+class Seen:
+    """Items met so far, by equality. Complex elements are compared only where their own texts are the same."""
+
+    __slots__ = ("_met",)
+
+    def __init__(self) -> None:
+        self._met: dict[Hashable, Item | set[Hashable]] = {}
+
+    def is_new(self, item: Item) -> bool:
+        """True when no equal item was met before; from now on it counts as met."""
+        sketch = _sketch(item)
+        if sketch not in self._met:
+            self._met[sketch] = item
+            return True
+        met = self._met[sketch]
+        if not isinstance(met, set):
+            met = self._met[sketch] = {key(met)}
+        before = len(met)
+        met.add(key(item))
+        return len(met) > before
+
+
+def _sketch(item: Item) -> Hashable:
+    """The same for items that equal each other, and cheap: of a complex element its own texts."""
+    value = system_value(item)
+    if value is None:
+        return ("nothing", id(item))
+    if isinstance(value, Node) and isinstance(value.value, dict):
+        return frozenset(member for member in value.value.items() if type(member[1]) is str)
+    return _value_key(value)
 
 
 def distinct(items: Collection) -> Collection:
     """The items without repetitions, in the order of their first."""
     if len(items) < 2:
         return items
-    found: dict[Hashable, Item] = {}
-    for item in items:
-        found.setdefault(key(item), item)
-    return list(found.values())
+    seen = Seen()
+    return [item for item in items if seen.is_new(item)]
 
 
 def _quantity_key(value: Quantity) -> Hashable:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,36 +22,54 @@ MAX_STEPS: Final = 100_000
 Found = Mapping[str, Collection]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ItemIndex:
-    """The items of `%resource` by linkId. Built once for a response, it spares every expression its own search."""
+    """The items of a QuestionnaireResponse by linkId, contained resources left out of account.
 
-    anywhere: Found
-    """What `%resource.descendants()` finds, in its order."""
-    under_items: Found
-    """What `%resource.repeat(item)` finds: not the items under answers, and of equal items only the first."""
+    Built when first asked, and once for a response: it spares every expression its own search.
+    """
+
+    response: Node
+
+    def is_of(self, focus: Collection) -> bool:
+        """True when `focus` is the response itself."""
+        return len(focus) == 1 and type(focus[0]) is Node and focus[0].value is self.response.value
+
+    @property
+    def anywhere(self) -> Found:
+        """What `descendants()` finds, in its order."""
+        return self._found[0]
+
+    @property
+    def under_items(self) -> Found:
+        """What `repeat(item)` finds: not the items under answers, and of equal items only the first."""
+        return self._found[1]
+
+    @cached_property
+    def _found(self) -> tuple[Found, Found]:
+        anywhere: dict[str, list[Item]] = {}
+        under_items: dict[str, list[Item]] = {}
+        item_type = definition("QuestionnaireResponse.item")
+        # Level by level, answers between the items, as descendants() goes: so both find the same order.
+        level = [(item, True, True) for item in _objects(self.response.value, "item")]
+        while level:
+            deeper = []
+            for element, is_item, direct in level:
+                link_id = element.get("linkId") if is_item else None
+                if isinstance(link_id, str):
+                    node = Node(element, item_type)
+                    anywhere.setdefault(link_id, []).append(node)
+                    if direct:
+                        under_items.setdefault(link_id, []).append(node)
+                deeper += [(answer, False, False) for answer in _objects(element, "answer")]
+                deeper += [(item, True, direct) for item in _objects(element, "item")]
+            level = deeper
+        return anywhere, {link_id: distinct(items) for link_id, items in under_items.items()}
 
 
 def index_items(response: Node) -> ItemIndex:
-    """The index of a QuestionnaireResponse, contained resources left out of account."""
-    anywhere: dict[str, list[Item]] = {}
-    under_items: dict[str, list[Item]] = {}
-    item_type = definition("QuestionnaireResponse.item")
-    # Level by level, answers between the items, as descendants() goes: so both find the same order.
-    level = [(item, True, True) for item in _objects(response.value, "item")]
-    while level:
-        deeper = []
-        for element, is_item, direct in level:
-            link_id = element.get("linkId") if is_item else None
-            if isinstance(link_id, str):
-                node = Node(element, item_type)
-                anywhere.setdefault(link_id, []).append(node)
-                if direct:
-                    under_items.setdefault(link_id, []).append(node)
-            deeper += [(answer, False, False) for answer in _objects(element, "answer")]
-            deeper += [(item, True, direct) for item in _objects(element, "item")]
-        level = deeper
-    return ItemIndex(anywhere, {link_id: distinct(items) for link_id, items in under_items.items()})
+    """The index of a QuestionnaireResponse."""
+    return ItemIndex(response)
 
 
 def _objects(element: dict[str, Any], name: str) -> list[dict[str, Any]]:
@@ -63,7 +82,7 @@ class Environment:
     """`now` is aware and stands for now(), today() and timeOfDay(), in its own offset.
 
     `variables` are read with [] and only when an expression comes to need them, so a lazy Mapping works; a name that is
-    missing is an EvaluationError. `items_by_link_id` must be of the resource that `%resource` names. The ports:
+    missing is an EvaluationError. `items_by_link_id` answers searches by linkId in the response it is of. The ports:
     `member_of(item, value_set_url)` is a code, Coding or CodeableConcept in the value set (None: not known);
     `weight(coding)` the ordinal value of a code; `resolve(reference)` a resource outside of `%resource`;
     `trace(name, items)` is told what passes a trace().

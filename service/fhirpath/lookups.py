@@ -11,7 +11,7 @@ from service.fhirpath.errors import Fault
 from service.fhirpath.functions.filtering import where
 from service.fhirpath.model import definition
 from service.fhirpath.nodes import Node
-from service.fhirpath.syntax import Binary, Call, Literal, Member, Operator, Syntax, Variable, children
+from service.fhirpath.syntax import Binary, Call, Literal, Member, Operator, Syntax, This, Variable, children
 from service.fhirpath.values import EMPTY, Collection
 
 _LINK_ID: Final = "linkId"
@@ -59,29 +59,39 @@ def indexed(syntax: Call, source: Run, arguments: tuple[Code, ...], place: Place
     match syntax.arguments[0]:
         case Binary(_, Operator.EQUAL, Member(_, None, name), Literal(_, (str() as text,))):
             search = _search(source, name, text, arguments[0], place)
-            everywhere = _searches_everywhere(syntax.source) if name == _LINK_ID else None
-            return search if everywhere is None else _with_index(everywhere, text, search)
+            return (_index_lookup(syntax.source, text, search) if name == _LINK_ID else None) or search
     return None
 
 
-def _searches_everywhere(source: Syntax | None) -> bool | None:
-    """True for all descendants of %resource, False for its items under items, None for any other collection."""
+def _index_lookup(source: Syntax | None, link_id: str, search: Run) -> Run | None:
+    """`descendants()` or `repeat(item)` by linkId, of `%resource` or the focus; None for any other collection."""
     match source:
-        case Call(name="descendants", source=Variable(name="resource"), arguments=()):
-            return True
-        case Call(name="repeat", source=Variable(name="resource"), arguments=(Member(source=None, name="item"),)):
-            return False
-    return None
+        case Call(name="descendants", source=searched, arguments=()):
+            everywhere = True
+        case Call(name="repeat", source=searched, arguments=(Member(source=None, name="item"),)):
+            everywhere = False
+        case _:
+            return None
+    focus = _focus(searched)
+    if focus is None:
+        return None
 
-
-def _with_index(everywhere: bool, link_id: str, search: Run) -> Run:
     def run(scope: Scope) -> Collection:
         index = scope.environment.items_by_link_id
-        if index is None:
+        if index is None or not index.is_of(focus(scope)):
             return search(scope)
         return (index.anywhere if everywhere else index.under_items).get(link_id, EMPTY)
 
     return run
+
+
+def _focus(searched: Syntax | None) -> Run | None:
+    match searched:
+        case None | This():
+            return lambda scope: scope.this
+        case Variable(name="resource"):
+            return lambda scope: scope.environment.variables.get("resource", EMPTY)
+    return None
 
 
 def _search(source: Run, name: str, text: str, criterion: Code, place: Place) -> Run:

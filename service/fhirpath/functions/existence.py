@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
-from service.fhirpath.comparison import key
+from service.fhirpath.comparison import distinct, key
 from service.fhirpath.environment import Scope
 from service.fhirpath.errors import Fault
 from service.fhirpath.functions.signature import Argument, Function, Functions, Style
@@ -84,7 +84,7 @@ def count(items: Collection) -> Collection:
 
 def is_distinct(items: Collection) -> bool:
     """True when no two items are equal."""
-    return len({key(item) for item in items}) == len(items)
+    return len(distinct(items)) == len(items)
 
 
 def _booleans(items: Collection) -> list[bool]:

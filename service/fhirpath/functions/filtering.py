@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from functools import cmp_to_key
 from types import MappingProxyType
 from typing import Final
 
-from service.fhirpath.comparison import key, order
+from service.fhirpath.comparison import Seen, order
 from service.fhirpath.environment import Scope
 from service.fhirpath.errors import Fault
 from service.fhirpath.functions.signature import Argument, Function, Functions, Result, Style
@@ -45,14 +44,9 @@ def select(scope: Scope, items: Collection, projection: Argument) -> Collection:
 def repeat(scope: Scope, items: Collection, projection: Argument) -> Collection:
     """The projection of the items, of its results, and so on, until nothing new (by equality) is found."""
     found: list[Item] = []
-    seen: set[Hashable] = set()
+    seen = Seen()
     for _ in range(MAX_ROUNDS):
-        fresh = []
-        for item in select(scope, items, projection):
-            identity = key(item)
-            if identity not in seen:
-                seen.add(identity)
-                fresh.append(item)
+        fresh = [item for item in select(scope, items, projection) if seen.is_new(item)]
         if not fresh:
             return found
         found.extend(fresh)

@@ -20,11 +20,12 @@ RESPONSE: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("start", ["%resource.", "$this.", ""])
 @pytest.mark.parametrize("walk", ["descendants()", "repeat(item)"])
 @pytest.mark.parametrize("link_id", ["a", "g", "none"])
-def test_same_items_with_and_without_index(walk: str, link_id: str) -> None:
+def test_same_items_with_and_without_index(start: str, walk: str, link_id: str) -> None:
     root = Node.of_resource(RESPONSE)
-    expression = compile_expression(f"%resource.{walk}.where(linkId = '{link_id}')")
+    expression = compile_expression(f"{start}{walk}.where(linkId = '{link_id}')")
     walked = expression.evaluate([root], Environment(NOW, {"resource": [root]}))
     looked_up = expression.evaluate([root], Environment(NOW, {"resource": [root]}, index_items(root)))
     assert [item.value for item in looked_up if isinstance(item, Node)] == [
@@ -38,3 +39,6 @@ def test_the_index_is_not_used_for_another_resource() -> None:
     other = Node.of_resource({"resourceType": "QuestionnaireResponse", "item": [{"linkId": "z"}]})
     environment = Environment(NOW, {"resource": [root], "other": [other]}, index_items(root))
     assert len(compile_expression("%other.repeat(item).where(linkId = 'z')").evaluate([root], environment)) == 1
+    assert len(compile_expression("repeat(item).where(linkId = 'z')").evaluate([other], environment)) == 1
+    within = compile_expression("item.where(linkId = 'g').select(repeat(item).where(linkId = 'a'))")
+    assert len(within.evaluate([root], environment)) == 3
