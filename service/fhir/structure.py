@@ -14,6 +14,7 @@ from typing import Any
 from service.errors import Detail, Issue, IssueType, error
 from service.fhir import primitives
 from service.fhir.json import Json
+from service.fhir.narrative import narrative_fault
 from service.fhirpath.model import TypeDefinition, definition, is_type
 
 Predicate = Callable[[Any], bool]
@@ -136,6 +137,8 @@ def _repeated(name: str, check: Check, may_hold_null: bool) -> Check:
 @cache
 def _checker(type_name: str) -> Check:
     """What judges one value of an R4 type."""
+    if type_name == "xhtml":
+        return _check_narrative
     if _is_primitive(type_name):
         return _primitive_checker(type_name)
     if type_name == "Resource":
@@ -159,6 +162,12 @@ def _primitive_checker(type_name: str) -> Check:
             issues.append(_fault(f"This must be {wanted}.", place, detail))
 
     return primitive
+
+
+def _check_narrative(value: Any, place: Place, issues: list[Issue]) -> None:
+    fault = narrative_fault(value) if isinstance(value, str) else "It must be a text of XHTML."
+    if fault is not None:
+        issues.append(_fault(f"The narrative cannot be shown. {fault}", place, Detail.INVALID_VALUE))
 
 
 def _nothing(value: Any, place: Place, issues: list[Issue]) -> None:
