@@ -39,6 +39,7 @@ class IssueType(StrEnum):
     BUSINESS_RULE = "business-rule"
     CONFLICT = "conflict"
     TRANSIENT = "transient"
+    INCOMPLETE = "incomplete"
     EXCEPTION = "exception"
     TIMEOUT = "timeout"
     INFORMATIONAL = "informational"
@@ -57,6 +58,7 @@ class Detail(StrEnum):
     UNKNOWN_QUESTIONNAIRE = "unknown-questionnaire"
     NO_VERSION = "no-version"
     NO_AUTHORED = "no-authored"
+    AUTHORED_IN_FUTURE = "authored-in-future"
     NOT_ACTIVE = "not-active"
     NOT_IN_EFFECT = "not-in-effect"
     QUESTIONNAIRE_UNUSABLE = "questionnaire-unusable"
@@ -91,6 +93,8 @@ class Detail(StrEnum):
     WRONG_CONTENT_TYPE = "wrong-content-type"
     SIZE_DIFFERS = "size-differs"
     TOO_LARGE = "too-large"
+    NOT_POPULATED = "not-populated"
+    DATA_NOT_AT_HAND = "data-not-at-hand"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from service.fhirpath.errors import Fault
 from service.fhirpath.regexes import matches_full
 from service.sdc import vocabulary as sdc
 from service.sdc.comparison import ordered, value_node
+from service.sdc.references import reference_type
 
 _MEGABYTE = 1024 * 1024
 
@@ -193,8 +194,7 @@ def _target(types: Sequence[str]) -> Limit:
     def limit(key: str, answer: Any, environment: Environment) -> Breach | None:
         if not isinstance(answer, dict):
             return None
-        path = str(answer.get("reference", "")).partition("/_history")[0]
-        named = answer.get("type") or path.rpartition("/")[0].rpartition("/")[2]
+        named = answer.get("type") or reference_type(str(answer.get("reference", "")))
         # A contained or logical reference does not tell its type by its text.
         if not named or named in types:
             return None

@@ -7,10 +7,11 @@ is missing matters only where the response says that it is complete; what is wro
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from service.errors import Detail, Issue, IssueType, Severity, error
 from service.fhir.json import Json
+from service.fhir.primitives import instant
 from service.fhirpath import Environment, FhirPathError, Node
 from service.sdc import vocabulary as sdc
 from service.sdc.answers import answer_issues, limit_issues
@@ -19,6 +20,7 @@ from service.sdc.comparison import ordered, value_node
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.items import Entry, Scope, missing_group
 from service.sdc.questionnaire import Constraint, Item, ItemType, Questionnaire
+from service.sdc.references import reference_issues
 from service.sdc.structure import response_structure_issues
 
 COMPLETE_STATUSES = frozenset({"completed", "amended"})
@@ -42,7 +44,13 @@ def context_issues(context: ResponseContext) -> list[Issue]:
     """The findings about a response whose shape is already checked."""
     questionnaire = context.questionnaire
     root = context.paired.root
-    found = [*questionnaire.issues, *_publication_issues(questionnaire, context.response), *context.paired.issues]
+    found = [*reference_issues(context.response, questionnaire.definition.get("subjectType", []))]
+    found += [
+        *_authored_issues(context),
+        *questionnaire.issues,
+        *_publication_issues(questionnaire, context.response),
+        *context.paired.issues,
+    ]
     for entry in context.paired.entries:
         found.extend(_entry_issues(context, entry))
     found.extend(_excess_groups(context, root))
@@ -72,6 +80,16 @@ def _publication_issues(questionnaire: Questionnaire, response: Json) -> Iterato
         if name in period and ordered(written, sign, value_node("valueDateTime", period[name])) is False:
             text = f"The Questionnaire was {said} in effect when the response was authored."
             yield _warning(IssueType.BUSINESS_RULE, text, place, Detail.NOT_IN_EFFECT)
+
+
+def _authored_issues(context: ResponseContext) -> Iterator[Issue]:
+    authored = context.response.get("authored")
+    tomorrow = context.now + timedelta(days=1)
+    if authored is None:
+        return
+    if ordered(value_node("valueDateTime", authored), "<=", value_node("valueInstant", instant(tomorrow))) is False:
+        text = "The response is authored in the future. Check the clock of the device it comes from."
+        yield _warning(IssueType.VALUE, text, "QuestionnaireResponse.authored", Detail.AUTHORED_IN_FUTURE)
 
 
 def _entry_issues(context: ResponseContext, entry: Entry) -> Iterator[Issue]:

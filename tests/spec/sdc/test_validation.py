@@ -223,3 +223,43 @@ def test_a_broken_expression_of_the_questionnaire_is_one_issue() -> None:
 def test_a_wrong_shape_is_told_before_anything_else(body: dict[str, Any], place: str) -> None:
     issues = validate(questionnaire(choice("q", "a", required=True)), body, NOW)
     assert [issue.expression for issue in issues] == [place]
+
+
+@pytest.mark.parametrize(
+    ("element", "reference", "found"),
+    [
+        ("subject", {"reference": "Patient/1"}, []),
+        ("subject", {"reference": "https://example.org/fhir/Patient/1/_history/2"}, []),
+        ("subject", {"identifier": {"system": "urn:x", "value": "1"}}, []),
+        ("subject", {"reference": "urn:uuid:9f86d081-884c-4d63-a1a2-0a9f1f3a7e11"}, []),
+        ("subject", {"reference": "Group/1"}, [("wrong-target", "subject")]),
+        ("subject", {"reference": "Patient/1", "type": "Group"}, [("invalid-reference", "subject.type")]),
+        ("author", {"reference": "Device/1"}, []),
+        ("author", {"reference": "Observation/1"}, [("wrong-target", "author")]),
+        ("author", {"type": "Observation", "display": "x"}, [("wrong-target", "author")]),
+        ("source", {"reference": "Device/1"}, [("wrong-target", "source")]),
+        ("source", {"reference": "#p"}, []),
+        ("source", {"reference": "#q"}, [("invalid-reference", "source")]),
+        ("encounter", {"reference": "Encounter 1"}, [("invalid-reference", "encounter")]),
+        ("basedOn", [{"reference": "Patient/1"}], [("wrong-target", "basedOn[0]")]),
+    ],
+)
+def test_whom_a_response_speaks_of(element: str, reference: Any, found: list[tuple[str, str]]) -> None:
+    asked = questionnaire(choice("q", "a"), subjectType=["Patient"])
+    contained = [{"resourceType": "RelatedPerson", "id": "p", "patient": {"reference": "Patient/1"}}]
+    assert findings(asked, answered("q", "a"), contained=contained, **{element: reference}) == found
+
+
+@pytest.mark.parametrize(
+    ("authored", "found"),
+    [
+        ("2026-03-15T12:00:00Z", []),
+        ("2026-03-17", [("authored-in-future", "authored")]),
+        ("2030", [("authored-in-future", "authored")]),
+    ],
+)
+def test_a_response_of_the_future_is_a_warning(authored: str, found: list[tuple[str, str]]) -> None:
+    asked = questionnaire(choice("q", "a"))
+    issues = validate(asked, response(answered("q", "a"), authored=authored), NOW)
+    assert findings(asked, answered("q", "a"), authored=authored) == found
+    assert not any(issue.is_error for issue in issues)
