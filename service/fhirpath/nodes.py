@@ -96,7 +96,7 @@ def _collect_choice(value: dict[str, Any], element: Element, found: list[Any]) -
             found.append(Node(content, definition(of_type), value.get("_" + key)))
             return
     for key, content in value.items():
-        of_type = properties.get(key[1:]) if key[0] == "_" else None
+        of_type = properties.get(key[1:]) if key.startswith("_") else None
         if of_type is not None:
             found.append(Node(None, definition(of_type), content))
             return

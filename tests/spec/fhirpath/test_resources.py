@@ -133,6 +133,11 @@ def test_json_of_a_wrong_structure_is_an_error(broken: dict[str, Any]) -> None:
         compile_expression("descendants().where(linkId = 'a')").evaluate(focus, environment())
 
 
+def test_a_property_without_a_name_is_no_element(evaluate: Callable[..., str]) -> None:
+    response = {"resourceType": "QuestionnaireResponse", "item": [{"linkId": "a", "answer": [{"": 1}]}]}
+    assert evaluate("item.answer.value", response) == "{}"
+
+
 def test_value_sets_and_weights_come_from_the_environment() -> None:
     def in_danger(item: Item, url: str) -> bool | None:
         return isinstance(item, Node) and item.value["code"] == "a" if url == "http://example.org/danger" else None
