@@ -10,6 +10,7 @@ from service.fhir.elements import canonical
 from service.fhir.json import Json
 from service.fhir.terminology import Terminology
 from service.sdc.extraction import Extraction, compile_extraction
+from service.sdc.population_plan import PopulationPlan, compile_population
 from service.sdc.questionnaire import Questionnaire, compile_questionnaire
 from service.sdc.triage import TriagePlan, compile_plan
 
@@ -26,6 +27,7 @@ class Pack:
     questionnaire: Questionnaire
     plan: TriagePlan
     extraction: Extraction
+    population: PopulationPlan
     terminology: Terminology
     artifacts: tuple[Json, ...]
 
@@ -68,10 +70,11 @@ def assemble_pack(name: str, artifacts: Sequence[Json]) -> Pack:
     questionnaire = compile_questionnaire(questionnaire_json, terminology)
     plan = compile_plan(_only(artifacts, "PlanDefinition"), questionnaire, terminology)
     extraction = compile_extraction(questionnaire)
-    issues = (*questionnaire.issues, *plan.issues, *extraction.issues)
+    population = compile_population(questionnaire, artifacts)
+    issues = (*questionnaire.issues, *plan.issues, *extraction.issues, *population.issues)
     if issues:
         raise PackInvalid(issues)
-    return Pack(name, questionnaire, plan, extraction, terminology, tuple(artifacts))
+    return Pack(name, questionnaire, plan, extraction, population, terminology, tuple(artifacts))
 
 
 def _only(artifacts: Iterable[Json], kind: str) -> Json:

@@ -1,7 +1,7 @@
 """What a Questionnaire says of its own population, compiled (SDC STU4, http://hl7.org/fhir/uv/sdc/populate.html).
 
 Expression-based: variables that are queries, sourceQueries, itemPopulationContext, initialExpression.
-Observation-based: observationLinkPeriod with item.code. Defaults (`initial`, `initialSelected`) stand in the definition itself.
+Observation-based: observationLinkPeriod with item.code. Defaults stand in the definition itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from service.fhir.elements import extension_value, extensions
 from service.fhir.json import Json
 from service.fhirpath import Expression, FhirPathError, compile_expression
 from service.sdc import vocabulary as sdc
-from service.sdc.coercion import Translations, translations
+from service.sdc.answering import Translations, translations
 from service.sdc.observations import Codes
 from service.sdc.queries import QueryTemplate, compile_query
 from service.sdc.questionnaire import Item, Questionnaire, Variable
