@@ -47,6 +47,8 @@ def from_run(run: Run, types: Types, place: Place, defined: frozenset[str] = fro
 
     def test(scope: Scope) -> bool | None:
         found = run(scope)
+        if not found:
+            return None
         if len(found) == 1 and (found[0] is True or found[0] is False):
             return found[0]
         try:

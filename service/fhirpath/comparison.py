@@ -99,14 +99,19 @@ def _order(left: Item, right: Item) -> int | None:
 def contains(collection: Iterable[Item], item: Item) -> bool:
     """True when `item` certainly equals an item of `collection`."""
     if type(item) is str:
-        return any(_is_text(other, item) for other in collection)
+        return _contains_text(collection, item)
     return any(equal_items(other, item) is True for other in collection)
 
 
-def _is_text(item: Item, text: str) -> bool:
-    if type(item) is Node and type(item.value) is str and item.definition.system == "String":
-        return item.value == text
-    return system_value(item) == text
+def _contains_text(collection: Iterable[Item], text: str) -> bool:
+    for item in collection:
+        # Codes and strings, which are nearly all that packs look through, need no conversion.
+        if type(item) is Node and item.definition.system == "String" and type(item.value) is str:
+            if item.value == text:
+                return True
+        elif system_value(item) == text:
+            return True
+    return False
 
 
 def equivalent(left: Collection, right: Collection) -> bool:

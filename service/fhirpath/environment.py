@@ -61,8 +61,10 @@ class ItemIndex:
                     anywhere.setdefault(link_id, []).append(node)
                     if direct:
                         under_items.setdefault(link_id, []).append(node)
-                deeper += [(answer, False, False) for answer in _objects(element, "answer")]
-                deeper += [(item, True, direct) for item in _objects(element, "item")]
+                if "answer" in element:
+                    deeper += [(answer, False, False) for answer in _objects(element, "answer") if "item" in answer]
+                if "item" in element:
+                    deeper += [(item, True, direct) for item in _objects(element, "item")]
             level = deeper
         return anywhere, {link_id: distinct(items) for link_id, items in under_items.items()}
 
@@ -142,15 +144,19 @@ class Scope:
             raise Fault(f"the evaluation visits more than {MAX_STEPS} items")
 
     def variable(self, name: str) -> Collection:
-        """The environment's collection called `%name`. Raises Fault when it does not have it."""
+        """The collection called `%name`. Raises Fault when there is none."""
         try:
             return self.environment.variables[name]
         except KeyError:
-            if name == "context":
-                return self.context
-            if name in ("resource", "rootResource") and self._context_is_resource():
-                return self.context
-            raise Fault(f"the environment has no %{name}") from None
+            return self.default(name)
+
+    def default(self, name: str) -> Collection:
+        """What `%name` is where the environment does not say. Raises Fault when that is nothing."""
+        if name == "context":
+            return self.context
+        if name in ("resource", "rootResource") and self._context_is_resource():
+            return self.context
+        raise Fault(f"the environment has no %{name}")
 
     def _context_is_resource(self) -> bool:
         return len(self.context) == 1 and isinstance(self.context[0], Node) and self.context[0].definition.is_resource

@@ -57,7 +57,7 @@ class TypeDefinition:
 
     def is_a(self, name: str) -> bool:
         """True for the type called `name` and its specialisations."""
-        return any(ancestor.name == name for ancestor in self.ancestors())
+        return self.name == name or any(ancestor.name == name for ancestor in self.ancestors())
 
 
 @cache

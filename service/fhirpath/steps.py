@@ -34,6 +34,13 @@ def _invocation(function: Function, source: Run, arguments: tuple[Code, ...], pl
     apply = function.apply
     runs = tuple(argument.run for argument in arguments)
 
+    def of_input(scope: Scope) -> Any:
+        items = source(scope)
+        try:
+            return apply(items)
+        except Fault as fault:
+            raise place.error(fault) from None
+
     def of_values(scope: Scope) -> Any:
         items = source(scope)
         values = [run(scope) for run in runs]
@@ -59,7 +66,7 @@ def _invocation(function: Function, source: Run, arguments: tuple[Code, ...], pl
 
     match function.style:
         case Style.VALUES:
-            return of_values
+            return of_values if runs else of_input
         case Style.SCOPED:
             return of_scope
         case _:
@@ -117,11 +124,17 @@ def navigation(source: Run, name: str, place: Place) -> Run:
 def variable(name: str, types: Types, place: Place) -> Code:
     """The environment's collection called `name`."""
 
-    def run(scope: Scope) -> Collection:
+    def default(scope: Scope) -> Collection:
         try:
-            return scope.variable(name)
+            return scope.default(name)
         except Fault as fault:
             raise place.error(fault) from None
+
+    def run(scope: Scope) -> Collection:
+        try:
+            return scope.environment.variables[name]
+        except KeyError:
+            return default(scope)
 
     return from_run(run, types, place)
 

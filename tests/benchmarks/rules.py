@@ -24,11 +24,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from service.fhirpath import Node
 from service.packs import Pack, load_pack, shipped_pages
 from service.packs.vignettes import load_vignettes, vignette_response
 from service.sdc.assessment import assess
-from service.sdc.context import Variables, base_variables, read_response, root_environment
+from service.sdc.context import base_variables, read_response, root_environment
 from tests.benchmarks.measuring import Contender, medians, timed, verdict
 
 PAGE = "muscle-fasciculation"
@@ -108,9 +107,8 @@ def _ours(pack: Pack, cases: Sequence[Case]) -> Callable[[], Fired]:
     def run() -> Fired:
         found = []
         for case, base in zip(cases, bases, strict=True):
-            outer = root_environment(questionnaire, case.resource, NOW, base)
-            focus = [Node.of_resource(case.resource)]
-            environment = Variables(outer, focus, questionnaire.variables).environment
+            environment = root_environment(questionnaire, case.resource, NOW, base)
+            focus = environment.variables["resource"]
             for variable in questionnaire.variables:
                 environment.variables[variable.name]
             found.append([rule.id for rule in pack.plan.rules if rule.expression.test(focus, environment) is True])
