@@ -40,9 +40,17 @@ _CARRIED_OUT = frozenset(
         sdc.OBSERVATION_LINK_PERIOD,
         sdc.ENABLE_WHEN_EXPRESSION,
         sdc.TEMPLATE_EXTRACT,
+        sdc.TEMPLATE_EXTRACT_BUNDLE,
         sdc.TEMPLATE_EXTRACT_CONTEXT,
         sdc.TEMPLATE_EXTRACT_VALUE,
         sdc.EXTRACT_ALLOCATE_ID,
+        sdc.OBSERVATION_EXTRACT,
+        sdc.OBSERVATION_EXTRACT_CATEGORY,
+        sdc.OBSERVATION_EXTRACT_ENTRY,
+        sdc.DEFINITION_EXTRACT,
+        sdc.DEFINITION_EXTRACT_VALUE,
+        sdc.ITEM_EXTRACTION_CONTEXT,
+        sdc.IS_SUBJECT,
     }
 )
 _CORE = "http://hl7.org/fhir/StructureDefinition/"

@@ -193,20 +193,18 @@ def test_an_allocated_id_is_one_within_its_scope() -> None:
     assert links[0][0] == links[0][1] != links[1][0] == links[1][1]
 
 
-def test_other_extensions_stay() -> None:
+def test_other_extensions_stay_with_what_they_stand_on() -> None:
     other = {"url": "urn:x", "valueBoolean": True}
-    template = observation(
-        extension=[other], _effectiveDateTime={"extension": [other, *value("%resource.authored")["extension"]]}
-    )
-    found = resources(template, INTEGER, answered("q", {"valueInteger": 7}))
-    assert found == [
-        {
-            "resourceType": "Observation",
-            "status": "final",
-            "extension": [other],
-            "_effectiveDateTime": {"extension": [other]},
-        }
-    ]
+
+    def found(text: str) -> dict[str, Any]:
+        placeholder = {"extension": [other, *value(text)["extension"]]}
+        template = observation(extension=[other], _effectiveDateTime=placeholder)
+        return resources(template, INTEGER, answered("q", {"valueInteger": 7}))[0]
+
+    kept = {"resourceType": "Observation", "status": "final", "extension": [other]}
+    given = {"effectiveDateTime": "2026-01-01", "_effectiveDateTime": {"extension": [other]}}
+    assert found("'2026-01-01'") == {**kept, **given}
+    assert found("%resource.authored") == kept
 
 
 def test_false_is_a_value() -> None:
