@@ -26,6 +26,6 @@ def create_app(site: Site) -> Flask:
     register_errors(app, site.max_body_bytes)
     app.register_blueprint(fhir_routes(site))
     app.register_blueprint(operation_routes(site))
-    app.register_blueprint(monitoring_routes(app, site.store, site.clock, site.worker_alive))
+    app.register_blueprint(monitoring_routes(app, site.store, site.clock, site.worker_alive, site.fhir_server_url))
     app.register_blueprint(start_routes(site))
     return app

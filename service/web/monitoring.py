@@ -73,8 +73,8 @@ class Traffic:
             yield _sample("http_request_seconds_total", round(spent, 6), method=method, route=route)
 
 
-def readiness(store: Store, worker_alive: Callable[[], bool | None]) -> list[Check]:
-    """Whether responses can be accepted and delivered, part by part."""
+def readiness(store: Store, worker_alive: Callable[[], bool | None], fhir_server_url: str | None) -> list[Check]:
+    """Whether responses can be accepted and delivered to the FHIR server that is set, part by part."""
     try:
         store.check()
         targets, backlog = store.targets(), store.backlog()
@@ -84,11 +84,18 @@ def readiness(store: Store, worker_alive: Callable[[], bool | None]) -> list[Che
     if worker_alive() is False:
         checks.append(Check("delivery-worker", Health.FAIL, "The delivery worker of this process has stopped."))
     checks += [_target_check(target, backlog) for target in targets]
+    checks += _left_behind(backlog, fhir_server_url)
     checks += [_dead_letters(entry) for entry in backlog if entry.state is State.DEAD and entry.count]
     return checks
 
 
-def monitoring_routes(app: Flask, store: Store, clock: Clock, worker_alive: Callable[[], bool | None]) -> Blueprint:
+def monitoring_routes(
+    app: Flask,
+    store: Store,
+    clock: Clock,
+    worker_alive: Callable[[], bool | None],
+    fhir_server_url: str | None,
+) -> Blueprint:
     """The routes of probes and metrics; counts every answer of `app`."""
     routes = Blueprint("monitoring", __name__)
     traffic = Traffic()
@@ -106,7 +113,7 @@ def monitoring_routes(app: Flask, store: Store, clock: Clock, worker_alive: Call
 
     @routes.get("/health/ready")
     def ready() -> ResponseReturnValue:
-        checks = readiness(store, worker_alive)
+        checks = readiness(store, worker_alive, fhir_server_url)
         worst = next((health for health in (Health.FAIL, Health.WARN) if _any(checks, health)), Health.PASS)
         return {"status": worst.value, "checks": [_as_json(check) for check in checks]}, _status(worst)
 
@@ -126,6 +133,14 @@ def _target_check(target: Target, backlog: Iterable[Backlog]) -> Check:
         f"{target.name} is held; {waiting} deliveries wait. {_why(problem)} 'symptom-intake outbox list' says more."
     )
     return Check("fhir-server", Health.FAIL if needs_people else Health.WARN, reason)
+
+
+def _left_behind(backlog: Iterable[Backlog], fhir_server_url: str | None) -> Iterator[Check]:
+    """Deliveries that no worker looks at, because another server is set now, or none."""
+    for entry in backlog:
+        if entry.state in _WAITING and entry.count and entry.target != fhir_server_url:
+            reason = f"{entry.count} deliveries wait for {entry.target}, which is not the FHIR server that is set."
+            yield Check("fhir-server", Health.WARN, reason)
 
 
 def _why(problem: Problem | None) -> str:

@@ -53,7 +53,7 @@ class _Broken:
 def _delivering(services: Services) -> FlaskClient:
     intake = replace(services.intake, target_base_url=TARGET)
     assert isinstance(intake, Intake)
-    return create_app(replace(services.site(), intake=intake)).test_client()
+    return create_app(replace(services.site(), intake=intake, fhir_server_url=TARGET)).test_client()
 
 
 def _submit(client: FlaskClient, make_response: MakeResponse) -> None:
@@ -107,6 +107,16 @@ def test_a_dead_letter_is_visible(services: Services, make_response: MakeRespons
     assert any(check["name"] == "dead-letters" and "outbox retry" in check["reason"] for check in ready.json["checks"])
     metrics = client.get("/metrics").get_data(as_text=True)
     assert f'symptom_intake_outbox_letters{{target="{TARGET}",state="dead"}} 1' in metrics
+
+
+def test_deliveries_for_a_server_that_is_no_longer_set_are_a_warning(
+    services: Services, make_response: MakeResponse
+) -> None:
+    _submit(_delivering(services), make_response)
+    ready = create_app(services.site()).test_client().get("/health/ready")
+    (check,) = (check for check in ready.json["checks"] if check["status"] != "pass")
+    assert (ready.status_code, check["status"]) == (200, "warn")
+    assert check["reason"] == f"1 deliveries wait for {TARGET}, which is not the FHIR server that is set."
 
 
 def test_a_worker_that_stopped_makes_it_unready(services: Services) -> None:
