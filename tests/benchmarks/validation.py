@@ -20,7 +20,7 @@ from typing import Any
 
 from service.packs import load_pack, shipped_pages
 from service.packs.vignettes import load_vignettes, vignette_response
-from service.sdc.questionnaire import compile_questionnaire
+from service.sdc.compilation import compile_questionnaire
 from service.sdc.validation import validate
 from tests.benchmarks.measuring import Contender, medians, timed, verdict
 
