@@ -98,6 +98,13 @@ class Environment:
     resolve: Callable[[str], Node | None] | None = None
     trace: Callable[[str, Collection], None] | None = None
 
+    def with_variables(self, variables: Mapping[str, Sequence[Item]]) -> Environment:
+        """The same but for its variables."""
+        # Written out: dataclasses.replace takes several times as long, and every item of a response may need one.
+        return Environment(
+            self.now, variables, self.items_by_link_id, self.member_of, self.weight, self.resolve, self.trace
+        )
+
 
 class Budget:
     """Counts down the items that loops visit."""

@@ -9,9 +9,10 @@ from service.errors import DomainError, IssueType, error
 from service.fhir.elements import canonical
 from service.fhir.json import Json
 from service.fhir.terminology import Terminology
+from service.sdc.compilation import compile_questionnaire
 from service.sdc.extraction import Extraction, compile_extraction
 from service.sdc.population_plan import PopulationPlan, compile_population
-from service.sdc.questionnaire import Questionnaire, compile_questionnaire
+from service.sdc.questionnaire import Questionnaire
 from service.sdc.triage import TriagePlan, compile_plan
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from service.errors import Detail, Invalid, Issue, IssueType, Malformed, NotSupported, error
 from service.fhir.json import Json
@@ -11,10 +12,11 @@ from service.fhir.structure import structure_issues
 from service.fhir.terminology import Terminology
 from service.records.ports import Clock, NewId, Pages
 from service.sdc.assessment import Assessment, assess
+from service.sdc.compilation import compile_questionnaire
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.explanation import triage_observation
 from service.sdc.extraction import Extraction, compile_extraction, extract, transaction_bundle
-from service.sdc.questionnaire import Questionnaire, compile_questionnaire
+from service.sdc.questionnaire import Questionnaire
 from service.sdc.triage import TriagePlan
 from service.sdc.validation import validate
 
@@ -31,6 +33,15 @@ _LEGIBLE: Final = frozenset(
         Detail.TOO_MANY_ANSWERS,
     }
 )
+
+# Faults that leave what each answer says as it is: extraction copies answers, and concludes nothing from those that
+# are missing, given twice, or of a value set that is not at hand.
+_EXTRACTABLE: Final = _LEGIBLE | {
+    Detail.VALUE_SET_UNRESOLVED,
+    Detail.TOO_FEW_ANSWERS,
+    Detail.DUPLICATE_ANSWER,
+    Detail.CALCULATED_MISSING,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +83,14 @@ class Evaluation:
         return Judged(pack.plan, assessment, triage_observation(pack.plan, assessment, context))
 
     def extract(self, response: Json, inline: Json | None = None) -> Json:
-        """The transaction Bundle of the resources that the Questionnaire's templates give.
+        """The transaction Bundle of what the Questionnaire says is to be extracted.
 
         Raises Malformed (no QuestionnaireResponse) and Invalid (no such Questionnaire, answers that cannot be read, or
-        templates that cannot be carried out).
+        an extraction that cannot be carried out).
         """
         _expect_response(response)
         questionnaire, extraction = self._extraction(response, inline)
-        context = self._legible(questionnaire, response)
+        context = self._extractable(questionnaire, response)
         return transaction_bundle(extract(extraction, context, self.new_id))
 
     def _questionnaire(self, response: Json, inline: Json | None) -> Questionnaire:
@@ -101,12 +112,41 @@ class Evaluation:
         return pack.questionnaire, pack.extraction
 
     def _legible(self, questionnaire: Questionnaire, response: Json) -> ResponseContext:
+        return self._read(questionnaire, response, lambda issue: issue.detail in _LEGIBLE)
+
+    def _extractable(self, questionnaire: Questionnaire, response: Json) -> ResponseContext:
+        answered = frozenset(_answered(response))
+        unanswered = {item.path for link_id, item in questionnaire.by_link_id.items() if link_id not in answered}
+
+        def is_harmless(issue: Issue) -> bool:
+            # What is wrong with an item of the Questionnaire matters where the item has an answer.
+            unused = issue.detail is Detail.QUESTIONNAIRE_UNUSABLE and issue.expression in unanswered
+            return unused or issue.detail in _EXTRACTABLE
+
+        return self._read(questionnaire, response, is_harmless)
+
+    def _read(
+        self, questionnaire: Questionnaire, response: Json, is_harmless: Callable[[Issue], bool]
+    ) -> ResponseContext:
         now = self.clock()
-        issues = validate(questionnaire, response, now)
-        illegible = [issue for issue in issues if issue.is_error and issue.detail not in _LEGIBLE]
-        if illegible:
-            raise Invalid(illegible)
+        faults = [
+            issue for issue in validate(questionnaire, response, now) if issue.is_error and not is_harmless(issue)
+        ]
+        if faults:
+            raise Invalid(faults)
         return read_response(questionnaire, response, now)
+
+
+def _answered(node: Any) -> Iterator[str]:
+    """The linkIds of the response items in `node`, of whatever shape, that hold an answer in or below them."""
+    if isinstance(node, list):
+        for child in node:
+            yield from _answered(child)
+    elif isinstance(node, dict):
+        below = [link_id for child in node.values() for link_id in _answered(child)]
+        if isinstance(node.get("linkId"), str) and (below or node.get("answer")):
+            yield node["linkId"]
+        yield from below
 
 
 def compile_inline(definition: Json) -> Questionnaire:

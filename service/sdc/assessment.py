@@ -90,7 +90,7 @@ def _stage_environment(context: ResponseContext, earlier: Sequence[RuleOutcome])
         "fired": [outcome.rule.id for outcome in earlier if outcome.state is RuleState.PRESENT],
         "notAssessed": [outcome.rule.id for outcome in earlier if outcome.state is RuleState.NOT_ASSESSED],
     }
-    return Variables(context.environment, [], (), known).environment
+    return Variables(context.environment, [], known=known).environment
 
 
 def _judge(rule: Rule, context: ResponseContext, environment: Environment) -> RuleOutcome:

@@ -7,10 +7,11 @@ questions, and without an exclusive option ("none of these") that stands beside 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
+from types import MappingProxyType
 
 from service.fhir.elements import choice_key
 from service.fhir.json import Json
@@ -21,10 +22,13 @@ from service.fhirpath import Item as Value
 from service.sdc.comparison import answer_key
 from service.sdc.enablement import Enablement, ExpressionTest, disabled_entries, hidden_link_ids, prune
 from service.sdc.items import Entry, Paired, Scope, pair
-from service.sdc.questionnaire import Item, Questionnaire, Variable
+from service.sdc.questionnaire import Item, Questionnaire
 
 _MOST_ROUNDS = 16
 """How long a chain of questions that hide one another by expressions is followed."""
+
+
+_NOTHING: Mapping[str, Expression] = MappingProxyType({})
 
 
 class Variables(Mapping[str, Sequence[Value]]):
@@ -34,14 +38,14 @@ class Variables(Mapping[str, Sequence[Value]]):
         self,
         outer: Environment,
         focus: Sequence[Value],
-        named: Sequence[Variable] = (),
+        named: Mapping[str, Expression] = _NOTHING,
         known: Mapping[str, Sequence[Value]] | None = None,
     ) -> None:
         self._outer = outer.variables
         self._focus = focus
-        self._expressions: Mapping[str, Expression] = {variable.name: variable.expression for variable in named}
+        self._expressions = named
         self._values: dict[str, Sequence[Value]] = dict(known or {})
-        self.environment = replace(outer, variables=self)
+        self.environment = outer.with_variables(self)
 
     def __getitem__(self, name: str) -> Sequence[Value]:
         if name in self._values:
@@ -111,7 +115,7 @@ def read_response(
         environment = root_environment(questionnaire, counted, now, base)
     hidden = list(dict.fromkeys(hidden_link_ids(enablement, paired.root)))
     root = environment.variables["resource"]
-    environment = Variables(environment, root, questionnaire.variables, {"hidden": hidden}).environment
+    environment = Variables(environment, root, questionnaire.expressions, {"hidden": hidden}).environment
     return ResponseContext(questionnaire, response, now, paired, enablement, disabled, conflicts, counted, environment)
 
 
@@ -168,7 +172,7 @@ def root_environment(
         weight=_weighing(questionnaire.weights),
         resolve=resolve,
     )
-    return Variables(outer, [root], questionnaire.variables).environment
+    return Variables(outer, [root], questionnaire.expressions).environment
 
 
 def _membership(terminology: Terminology) -> Callable[[Value, str], bool | None]:
@@ -204,7 +208,7 @@ def _entry_environment(root: Environment, entry: Entry) -> Environment:
     outer = root if entry.scope.owner is None else _entry_environment(root, entry.scope.owner)
     focus = [_node(entry)]
     known = {"context": focus, "qitem": [Node.of(entry.item.definition, "Questionnaire.item")]}
-    return Variables(outer, focus, entry.item.variables, known).environment
+    return Variables(outer, focus, entry.item.expressions, known).environment
 
 
 def _node(entry: Entry) -> Node:

@@ -15,6 +15,7 @@ from service.fhir.elements import extension_value
 from service.fhir.json import Json
 from service.fhir.primitives import is_id, is_instant, is_uri
 from service.fhirpath import json_value
+from service.fhirpath.model import is_type
 from service.sdc import vocabulary as sdc
 from service.sdc.extraction_expressions import ExpressionCompiler, ExtractionError, ExtractionExpression, View
 
@@ -94,6 +95,9 @@ class EntryExpressions:
         value = None if found is None else json_value(found)
         if value is None:
             return None
+        if name == "resourceId" and isinstance(value, str):
+            # An allocated id is a urn, of which the uuid may be the id of a resource.
+            value = value.removeprefix("urn:uuid:")
         if not isinstance(value, str) or not _CHECKS.get(name, bool)(value):
             raise ExtractionError(self.path, f"{name} gives what it cannot be.")
         return value
@@ -125,11 +129,15 @@ def patch_url(extension: Json, template: Json, path: str, expressions: Expressio
     """The expression for what is patched, when `template` is a FHIRPath Patch; an issue more when there is none.
 
     http://hl7.org/fhir/R4/fhirpatch.html. SDC STU4 leaves open how a templateExtract names the resource that a patch
-    changes; the sub-extension of the Smart Forms implementation guide is understood.
+    changes; both sub-extensions of the Smart Forms implementation guide are understood: the URL, or `type` beside
+    resourceId.
     """
     if not is_patch(template):
         return None
     found: str | None = extension_value(extension, sdc.PATCH_REQUEST_URL)
+    kind, identity = extension_value(extension, "type"), extension_value(extension, "resourceId")
+    if found is None and isinstance(kind, str) and is_type(kind) and identity is not None:
+        return f"'{kind}/' + ({identity})"
     if found is None:
         text = f"A FHIRPath Patch needs the URL of what it changes, as {sdc.PATCH_REQUEST_URL}."
         expressions.refuse(IssueType.REQUIRED, text, path)

@@ -57,7 +57,7 @@ class View:
         """The same with the focus on `item`, which expressions may also read by `name`."""
         if name is None:
             return View([item], self.environment, self.shared)
-        return View([item], Variables(self.environment, [item], (), {name: [item]}).environment, self.shared)
+        return View([item], Variables(self.environment, [item], known={name: [item]}).environment, self.shared)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

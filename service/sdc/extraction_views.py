@@ -42,7 +42,7 @@ class Views:
         self._views: dict[tuple[Entry, int | None], View] = {}
         self._paths: dict[Entry, str] = {}
         ids = self._allocated("")
-        environment = Variables(context.environment, [], (), ids).environment if ids else context.environment
+        environment = Variables(context.environment, [], known=ids).environment if ids else context.environment
         self.root = View([Node.of_resource(context.counted)], environment, self._shared)
 
     @property
@@ -79,7 +79,7 @@ class Views:
             "qitem": [Node.of(item.definition, "Questionnaire.item")],
             **self._allocated(item.link_id),
         }
-        return Variables(outer, focus, item.variables, known).environment
+        return Variables(outer, focus, item.expressions, known).environment
 
     def _outer(self, scope: Scope) -> Environment:
         owner = scope.owner

@@ -103,7 +103,7 @@ class Finder:
         for place in places:
             definition = Node.of(place.item.definition, "Questionnaire.item")
             known = {**narrowed(place.known), "context": [place.focus], "qitem": [definition]}
-            environment = Variables(environment, [place.focus], place.item.variables, known).environment
+            environment = Variables(environment, [place.focus], place.item.expressions, known).environment
         return environment
 
     def found(self, template: QueryTemplate, places: Places) -> Sequence[Value]:

@@ -102,7 +102,7 @@ class _Pairing:
         furthest = -1
         for index, node in enumerate(nodes):
             path = f"{scope.path}.item[{index}]"
-            link_id = node["linkId"]
+            link_id = node.get("linkId", "")
             position = definitions.get(link_id)
             if position is None:
                 self.issues.append(_misplaced(link_id, path, self.questionnaire, scope))
@@ -149,6 +149,9 @@ class _Pairing:
 
 
 def _misplaced(link_id: str, path: str, questionnaire: Questionnaire, scope: Scope) -> Issue:
+    if not link_id:
+        text = "Every item names the question it answers in linkId."
+        return error(IssueType.REQUIRED, text, f"{path}.linkId", Detail.UNKNOWN_LINK_ID)
     known = questionnaire.by_link_id.get(link_id)
     if known is None:
         text = f"The Questionnaire has no item '{link_id}'. Use the linkIds of the version you name."

@@ -62,7 +62,8 @@ def populate(
     """A response to `questionnaire`, populated from `given` and `data` at the time `now` (aware)."""
     response = _blank(questionnaire, given, now)
     named = {name: [Node.of_resource(one) for one in resources] for name, resources in given.named.items()}
-    resources = by_reference(one for found in (given.resources, *given.named.values()) for one in found)
+    sent = (one for found in (plan.concept_maps, given.resources, *given.named.values()) for one in found)
+    resources = by_reference(sent)
     finder = Finder(questionnaire, plan, response, data, now, {**named}, resources)
     finder.issues.extend(Issue(Severity.WARNING, one.code, one.text, one.expression, one.detail) for one in plan.issues)
     finder.ask_root()

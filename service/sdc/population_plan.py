@@ -48,7 +48,7 @@ class PopulationPlan:
     """A Questionnaire's population; `issues` say what of it could not be compiled.
 
     `queries` are the root's variables that are searches, in order; `source_queries` the batches by the id of their
-    Bundle; `reads` the names that each variable reads, itself or through others.
+    Bundle; `reads` the names that each variable reads, itself or through others; `concept_maps` are those at hand.
     """
 
     queries: tuple[QueryTemplate, ...]
@@ -56,6 +56,7 @@ class PopulationPlan:
     root: ItemPlan
     items: Mapping[str, ItemPlan]
     reads: Mapping[str, frozenset[str]]
+    concept_maps: tuple[Json, ...]
     translations: Translations
     issues: tuple[Issue, ...]
 
@@ -74,13 +75,14 @@ def compile_population(questionnaire: Questionnaire, artifacts: Iterable[Json] =
     items: dict[str, ItemPlan] = {}
     compiler.items(questionnaire.items, questionnaire.variable_names, root.period, items)
     contained = questionnaire.definition.get("contained", [])
-    concept_maps = [one for one in (*artifacts, *contained) if one.get("resourceType") == "ConceptMap"]
+    concept_maps = tuple(one for one in (*artifacts, *contained) if one.get("resourceType") == "ConceptMap")
     return PopulationPlan(
         queries=root.queries,
         source_queries=dict(compiler.source_queries()),
         root=root,
         items=items,
         reads={variable.name: variable.expression.variables for variable in _variables(questionnaire)},
+        concept_maps=concept_maps,
         translations=translations(concept_maps),
         issues=tuple(compiler.issues),
     )

@@ -48,7 +48,7 @@ def _issues(reference: Json, allowed: Sequence[str], contained: Mapping[str, str
         missing = "The response contains no resource of this id. Contain it, or refer to it elsewhere."
         yield error(IssueType.NOT_FOUND, missing, place, Detail.INVALID_REFERENCE)
         return
-    named = contained.get(text) if text in contained else reference_type(text or "")
+    named = contained.get(text or "") or reference_type(text or "")
     if named is not None and told is not None and named != told:
         differing = f"The reference names a {named}, its type a {told}. Make them one."
         yield error(IssueType.VALUE, differing, f"{place}.type", Detail.INVALID_REFERENCE)

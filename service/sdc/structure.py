@@ -26,19 +26,4 @@ def response_structure_issues(response: Json) -> list[Issue]:
         issues.append(
             error(IssueType.EXTENSION, text, "QuestionnaireResponse.modifierExtension", Detail.UNKNOWN_ELEMENT)
         )
-    if not issues:
-        issues.extend(_missing_link_ids(response, "QuestionnaireResponse"))
-    return issues
-
-
-def _missing_link_ids(holder: Json, path: str) -> list[Issue]:
-    issues = []
-    for index, item in enumerate(holder.get("item", [])):
-        place = f"{path}.item[{index}]"
-        if "linkId" not in item:
-            text = "Every item names the question it answers in linkId."
-            issues.append(error(IssueType.REQUIRED, text, f"{place}.linkId", Detail.UNKNOWN_LINK_ID))
-        issues.extend(_missing_link_ids(item, place))
-        for position, answer in enumerate(item.get("answer", [])):
-            issues.extend(_missing_link_ids(answer, f"{place}.answer[{position}]"))
     return issues

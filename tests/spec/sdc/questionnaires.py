@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from service.sdc.questionnaire import Questionnaire, compile_questionnaire
+from service.sdc.compilation import compile_questionnaire
+from service.sdc.questionnaire import Questionnaire
 from service.sdc.validation import validate
 
 NOW = datetime(2026, 3, 15, 9, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from service.fhirpath import compile_expression, json_value
+from service.sdc.compilation import compile_questionnaire
 from service.sdc.context import read_response
-from service.sdc.questionnaire import compile_questionnaire
 from tests.spec.sdc.questionnaires import (
     CORE,
     NOW,

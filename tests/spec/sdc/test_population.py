@@ -10,10 +10,10 @@ import pytest
 
 from service.fhir.elements import extensions
 from service.fhir.models import model_issues
+from service.sdc.compilation import compile_questionnaire
 from service.sdc.population import Given, Populated, populate
 from service.sdc.population_plan import compile_population
 from service.sdc.queries import DataUnavailable
-from service.sdc.questionnaire import compile_questionnaire
 from service.sdc.validation import validate
 from service.sdc.vocabulary import ANSWER_SOURCE
 from tests.spec.sdc.questionnaires import CORE, NOW, SDC, SYSTEM, choice, coding, expression, option, question, when
@@ -466,7 +466,7 @@ def test_the_origin_is_the_resource_that_alone_gives_the_answer() -> None:
         record=record,
     )
     assert (answers(found), origins(found)) == ([coding("a"), coding("c")], ["Condition/c1", "Condition/c3"])
-    named = list(extensions(nodes(found, "q")[0], ANSWER_SOURCE))[0]
+    named = next(iter(extensions(nodes(found, "q")[0], ANSWER_SOURCE)))
     assert named["valueReference"] == {"reference": "Condition/c1", "type": "Condition", "display": "A"}
 
 
@@ -490,9 +490,8 @@ def observation(identity: str, when_taken: str | None, value: Any = 70, **more: 
     held = {"value" + ("Integer" if isinstance(value, int) else "CodeableConcept"): value} if value is not None else {}
     taken = {} if when_taken is None else {"effectiveDateTime": when_taken}
     coded = {"coding": [{"system": "urn:loinc", "code": "w"}]}
-    return {
-        "resourceType": OBS, "id": identity, "status": "final", "code": coded, "subject": SUBJECT, **taken, **held, **more,
-    }  # fmt: skip
+    head = {"resourceType": OBS, "id": identity, "status": "final", "code": coded, "subject": SUBJECT}
+    return {**head, **taken, **held, **more}
 
 
 def linked(link_id: str = "q", kind: str = "integer", value: int = 1, unit: str = "mo", **more: Any) -> Json:

@@ -155,6 +155,11 @@ def test_an_item_is_one_of_the_questionnaires_in_its_place_and_order() -> None:
     assert findings(asked, answered("g", "a")) == [("answer-on-group", "item[0].answer")]
 
 
+def test_an_item_without_a_link_id_is_a_fault() -> None:
+    asked = questionnaire(choice("q", "a"))
+    assert findings(asked, {"answer": [{"valueCoding": coding("a")}]}) == [("unknown-link-id", "item[0].linkId")]
+
+
 def test_nested_items_stand_below_an_answer() -> None:
     asked = questionnaire(choice("q", "a", item=[choice("r", "a")]))
     nested = {"valueCoding": coding("a"), "item": [answered("r", "a")]}
@@ -216,7 +221,6 @@ def test_a_broken_expression_of_the_questionnaire_is_one_issue() -> None:
         ({"resourceType": "Patient"}, "QuestionnaireResponse.resourceType"),
         ({"resourceType": "QuestionnaireResponse"}, "QuestionnaireResponse.status"),
         ({"resourceType": "QuestionnaireResponse", "status": "done"}, "QuestionnaireResponse.status"),
-        (response({"answer": [{"valueBoolean": True}]}), "QuestionnaireResponse.item[0].linkId"),
         (response(modifierExtension=[{"url": "urn:x"}]), "QuestionnaireResponse.modifierExtension"),
     ],
 )
