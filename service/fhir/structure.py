@@ -79,8 +79,8 @@ def _check_object(node: Json, kind: TypeDefinition, place: Place, issues: list[I
         else:
             check(value, (place, key), issues)
     for name, keys in _choices(kind):
-        given = sorted({key.removeprefix("_") for key in node} & keys)
-        if len(given) > 1:
+        given = [key for key in node if key in keys]
+        if len(given) > 1 and len({key.removeprefix("_") for key in given}) > 1:
             text = f"{name}[x] has one value, but {' and '.join(given)} are there. Keep one."
             issues.append(_fault(text, (place, given[-1]), Detail.WRONG_TYPE))
 
@@ -104,7 +104,11 @@ def _checks(kind: TypeDefinition) -> Mapping[str, Check]:
 
 @cache
 def _choices(kind: TypeDefinition) -> tuple[tuple[str, frozenset[str]], ...]:
-    return tuple((one.name, frozenset(one.properties)) for one in kind.elements.values() if one.is_choice)
+    return tuple(
+        (one.name, frozenset([*one.properties, *(f"_{key}" for key in one.properties)]))
+        for one in kind.elements.values()
+        if one.is_choice
+    )
 
 
 def _single(name: str, check: Check) -> Check:

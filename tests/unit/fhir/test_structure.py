@@ -51,7 +51,7 @@ def test_a_right_resource_has_no_fault() -> None:
         ({"_subject": {"id": "x"}}, "QuestionnaireResponse._subject", "unknown-element"),
         (
             {"item": [{"linkId": "a", "answer": [{"valueString": "x", "valueInteger": 1}]}]},
-            "QuestionnaireResponse.item[0].answer[0].valueString",
+            "QuestionnaireResponse.item[0].answer[0].valueInteger",
             "wrong-type",
         ),
         (
