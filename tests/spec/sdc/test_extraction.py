@@ -3,51 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 import pytest
 
 from service.errors import Invalid
-from service.sdc.context import read_response
-from service.sdc.extraction import Extracted, compile_extraction, extract, transaction_bundle
-from service.sdc.questionnaire import Questionnaire
-from tests.spec.sdc.questionnaires import NOW, SDC, answered, choice, coding, group, question, questionnaire, response
+from service.sdc.extraction import compile_extraction, transaction_bundle
+from tests.spec.sdc.extractions import (
+    allocate,
+    both,
+    context,
+    extracted,
+    observation,
+    resources,
+    template_extract,
+    value,
+)
+from tests.spec.sdc.questionnaires import answered, choice, coding, group, question, questionnaire
 
 INTEGER = question("q", "integer")
-
-
-def template_extract(template: str, **more: str) -> dict[str, Any]:
-    parts = [{"url": "template", "valueReference": {"reference": f"#{template}"}}]
-    parts += [{"url": name, "valueString": text} for name, text in more.items()]
-    return {"url": SDC + "templateExtract", "extension": parts}
-
-
-def context(text: str, name: str | None = None) -> dict[str, Any]:
-    if name is None:
-        return {"extension": [{"url": SDC + "templateExtractContext", "valueString": text}]}
-    source = {"name": name, "language": "text/fhirpath", "expression": text}
-    return {"extension": [{"url": SDC + "templateExtractContext", "valueExpression": source}]}
-
-
-def value(text: str) -> dict[str, Any]:
-    return {"extension": [{"url": SDC + "templateExtractValue", "valueString": text}]}
-
-
-def observation(**elements: Any) -> dict[str, Any]:
-    return {"resourceType": "Observation", "id": "t", "status": "final", **elements}
-
-
-def extracted(asked: Questionnaire, *items: dict[str, Any], **more: Any) -> tuple[Extracted, ...]:
-    ids = count(1)
-    compiled = compile_extraction(asked)
-    assert compiled.issues == ()
-    return extract(compiled, read_response(asked, response(*items, **more), NOW), lambda: f"id-{next(ids)}")
-
-
-def resources(template: dict[str, Any], asked: dict[str, Any], *items: dict[str, Any]) -> list[dict[str, Any]]:
-    with_template = {**asked, "extension": [template_extract("t")]}
-    return [one.resource for one in extracted(questionnaire(with_template, contained=[template]), *items)]
+SEVEN = answered("q", {"valueInteger": 7})
 
 
 def test_a_value_replaces_its_primitive_and_its_placeholder() -> None:
@@ -184,10 +159,9 @@ def test_a_resource_id_makes_an_update() -> None:
 
 
 def test_an_allocated_id_is_one_within_its_scope() -> None:
-    allocate = {"url": SDC + "extractAllocateId", "valueString": "newId"}
     uses = [template_extract("t", fullUrl="%newId"), template_extract("u")]
     second = observation(id="u", derivedFrom=[{"_reference": value("%newId")}])
-    asked = question("g", "group", repeats=True, item=[INTEGER], extension=[allocate, *uses])
+    asked = question("g", "group", repeats=True, item=[INTEGER], extension=[allocate("newId"), *uses])
     found = extracted(questionnaire(asked, contained=[observation(), second]), group("g"), group("g"))
     links = [(found[at].full_url, found[at + 1].resource["derivedFrom"][0]["reference"]) for at in (0, 2)]
     assert links[0][0] == links[0][1] != links[1][0] == links[1][1]
@@ -211,6 +185,112 @@ def test_false_is_a_value() -> None:
     template = observation(_valueBoolean=value("answer.value"))
     found = resources(template, question("q", "boolean"), answered("q", {"valueBoolean": False}))
     assert found[0]["valueBoolean"] is False
+
+
+def test_a_context_on_a_primitive_narrows_repeats_and_removes() -> None:
+    def given(text: str) -> Any:
+        name = {"family": "x", "_given": [both(text, "$this.toString()"), None]}
+        found = resources({"resourceType": "Patient", "id": "t", "name": [name]}, INTEGER, SEVEN)
+        return found[0]["name"][0].get("given")
+
+    assert given("answer.value | 8") == ["7", "8"]
+    assert given("{}") is None
+
+
+def test_extensions_of_primitives_that_repeat_keep_their_places() -> None:
+    other = {"extension": [{"url": "urn:x", "valueBoolean": True}]}
+    name = {"given": ["a", "b", "c"], "_given": [None, value("'d' | 'e'"), other]}
+    found = resources({"resourceType": "Patient", "id": "t", "name": [name]}, INTEGER, SEVEN)
+    assert found[0]["name"] == [{"given": ["a", "d", "e", "c"], "_given": [None, None, None, other]}]
+
+
+def test_an_extension_within_the_extensions_of_a_primitive_is_a_template_too() -> None:
+    def born(text: str) -> Any:
+        inner = {"extension": [{"url": "urn:x", "_valueInteger": value(text)}]}
+        return resources(
+            {"resourceType": "Patient", "id": "t", "birthDate": "2000", "_birthDate": inner}, INTEGER, SEVEN
+        )
+
+    kept = {"resourceType": "Patient", "birthDate": "2000"}
+    assert born("answer.value") == [{**kept, "_birthDate": {"extension": [{"url": "urn:x", "valueInteger": 7}]}}]
+    assert born("{}") == [kept]
+
+
+def test_one_value_of_an_element_that_repeats_is_an_array() -> None:
+    template = observation(category=value("answer.value"), _valueInteger=value("1"))
+    found = resources(template, choice("q", "a"), answered("q", "a"))
+    assert found[0]["category"] == [{"coding": [coding("a")]}]
+    patient = {"resourceType": "Patient", "id": "t", "name": {"_given": value("'a'")}}
+    assert resources(patient, INTEGER, SEVEN) == [{"resourceType": "Patient", "name": [{"given": ["a"]}]}]
+
+
+def test_empty_parents_go_with_what_they_held() -> None:
+    deep = {
+        "component": [
+            {"code": {"coding": [{"_code": value("{}")}]}, "extension": [{"url": "urn:x", **both("{}", "1")}]}
+        ]
+    }
+    found = resources(observation(**deep, _valueInteger=value("answer.value")), INTEGER, SEVEN)
+    assert found == [{"resourceType": "Observation", "status": "final", "valueInteger": 7}]
+
+
+def test_answers_under_a_context_are_so_many_resources_not_so_many_codings() -> None:
+    template = {**observation(valueCodeableConcept={"coding": [value("value")]}), **context("answer")}
+    several = question("g", "group", item=[choice("q", "a", "b", "c", repeats=True)], extension=[template_extract("t")])
+    template = {**template, **context("item.where(linkId = 'q').answer")}
+    found = extracted(questionnaire(several, contained=[template]), group("g", answered("q", "a", "b", "c")))
+    assert [one.resource["valueCodeableConcept"]["coding"] for one in found] == [[coding(code)] for code in "abc"]
+
+
+def test_what_an_item_is_to_its_expressions_is_narrowed_to_one_answer() -> None:
+    template = observation(_valueInteger=value("%context.answer.value"))
+    asked = question("q", "integer", repeats=True)
+    found = resources(template, asked, answered("q", {"valueInteger": 1}, {"valueInteger": 2}))
+    assert [one["valueInteger"] for one in found] == [1, 2]
+
+
+def test_groups_that_repeat_within_groups_that_repeat() -> None:
+    inner = question("h", "group", repeats=True, item=[INTEGER], extension=[template_extract("t"), allocate("inner")])
+    outer = question("g", "group", repeats=True, item=[inner], extension=[allocate("outer")])
+    note = [{"_text": value("%outer")}, {"_text": value("%inner")}]
+    template = observation(_valueInteger=value("item.answer.value"), note=note)
+
+    def holding(*numbers: int) -> dict[str, Any]:
+        return group("g", *(group("h", answered("q", {"valueInteger": number})) for number in numbers))
+
+    found = extracted(questionnaire(outer, contained=[template]), holding(1, 2), holding(3))
+    assert [one.resource["valueInteger"] for one in found] == [1, 2, 3]
+    assert [one.item_path for one in found] == ["g/h", "g/h[1]", "g[1]/h"]
+    first, second, third = ([note["text"] for note in one.resource["note"]] for one in found)
+    assert first[0] == second[0] != third[0]
+    assert len({first[1], second[1], third[1]}) == 3
+
+
+def test_an_id_is_allocated_for_each_answer_that_becomes_a_resource() -> None:
+    asked = question(
+        "q", "integer", repeats=True, extension=[allocate("newId"), template_extract("t", fullUrl="%newId")]
+    )
+    answers = answered("q", {"valueInteger": 1}, {"valueInteger": 2})
+    found = extracted(questionnaire(asked, contained=[observation()]), answers)
+    assert len({one.full_url for one in found}) == 2
+
+
+def test_nothing_of_the_extraction_is_left_in_what_is_extracted() -> None:
+    template = observation(
+        _valueInteger=value("answer.value"),
+        code={"text": "x", **context("$this")},
+        note=[{"_text": both("answer", "value.toString()"), "extension": [allocate("x")]}],
+    )
+    found = resources(template, INTEGER, SEVEN)
+    assert found == [
+        {
+            "resourceType": "Observation",
+            "status": "final",
+            "valueInteger": 7,
+            "code": {"text": "x"},
+            "note": [{"text": "7"}],
+        }
+    ]
 
 
 @pytest.mark.parametrize(
