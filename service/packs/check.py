@@ -69,6 +69,10 @@ def _expressions(pack: Pack) -> Iterator[tuple[str, Expression]]:
             yield item.path, constraint.expression
         for variable in item.variables:
             yield item.path, variable.expression
+    for link_id, plan in pack.population.items.items():
+        for source in (plan.initial, plan.context):
+            if isinstance(source, Expression):
+                yield questionnaire.by_link_id[link_id].path, source
     for index, rule in enumerate(pack.plan.rules):
         yield f"PlanDefinition.action[{index}].condition[0]", rule.expression
 
