@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
+from time import monotonic
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -21,7 +23,8 @@ from service.packs import Pack, load_pack, load_packs, shipped_pages
 from service.records.delivery import Delivery
 from service.records.evaluation import Evaluation
 from service.records.library import Library
-from service.records.ports import Clock, NewId, Store
+from service.records.population import OpenServer, Population
+from service.records.ports import Clock, NewId, Pages, Store
 from service.records.submission import Intake
 from service.web.site import Site
 
@@ -37,6 +40,7 @@ class Services:
     store: Store
     intake: Intake
     evaluation: Evaluation
+    population: Population
     clock: Clock
     new_id: NewId
 
@@ -58,6 +62,7 @@ class Services:
             store=self.store,
             intake=self.intake,
             evaluation=self.evaluation,
+            population=self.population,
             clock=self.clock,
             new_id=self.new_id,
             version=version(DISTRIBUTION),
@@ -97,6 +102,7 @@ def start(
         store=store,
         intake=Intake(library, store, clock, new_id, settings.fhir_server_url),
         evaluation=Evaluation(library, clock, new_id),
+        population=_population(settings, library, clock),
         clock=clock,
         new_id=new_id,
     )
@@ -128,6 +134,17 @@ def evaluation(settings: Settings) -> Evaluation:
 def page_evaluation(folder: Path) -> Evaluation:
     """Judges responses by the one page in `folder`, whatever canonical they name. Raises PackInvalid."""
     return Evaluation(_OnePage(load_pack(folder)), utc_now, random_id)
+
+
+def population(settings: Settings) -> Population:
+    """Populates responses to the published pages, without a database. Raises as `published_packs`."""
+    return _population(settings, Library(published_packs(settings), ()), utc_now)
+
+
+def _population(settings: Settings, pages: Pages, clock: Clock) -> Population:
+    url = settings.fhir_server_url
+    open_server: OpenServer | None = None if url is None else lambda: closing(fhir_server(settings, url))
+    return Population(pages, clock, open_server, monotonic)
 
 
 @dataclass(frozen=True, slots=True)

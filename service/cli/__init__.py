@@ -10,6 +10,7 @@ from service.cli.demo import demo
 from service.cli.doctor import doctor
 from service.cli.outbox import outbox
 from service.cli.pages import pack
+from service.cli.population import populate
 from service.cli.responses import assess, extract, fhirpath, validate
 from service.cli.serving import deliver, serve
 
@@ -32,5 +33,5 @@ def main() -> None:
     """
 
 
-for _command in (demo, serve, deliver, validate, assess, extract, fhirpath, pack, outbox, doctor, db):
+for _command in (demo, serve, deliver, validate, assess, extract, populate, fhirpath, pack, outbox, doctor, db):
     main.add_command(_command)

@@ -8,6 +8,7 @@ from service.web.errors import register_errors
 from service.web.fhir_api import fhir_routes
 from service.web.monitoring import monitoring_routes
 from service.web.operations import operation_routes
+from service.web.populating import questionnaire_operation_routes
 from service.web.security import register_cors, register_request_id, register_security_headers, register_trusted_hosts
 from service.web.site import Site
 from service.web.start import start_routes
@@ -26,6 +27,7 @@ def create_app(site: Site) -> Flask:
     register_errors(app, site.max_body_bytes)
     app.register_blueprint(fhir_routes(site))
     app.register_blueprint(operation_routes(site))
+    app.register_blueprint(questionnaire_operation_routes(site))
     app.register_blueprint(monitoring_routes(app, site.store, site.clock, site.worker_alive, site.fhir_server_url))
     app.register_blueprint(start_routes(site))
     return app

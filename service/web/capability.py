@@ -12,8 +12,14 @@ ASSESS_ID = "QuestionnaireResponse-assess"
 _VALIDATE = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 _EXTRACT = "http://hl7.org/fhir/uv/sdc/OperationDefinition/QuestionnaireResponse-extract"
 _ASSESS = f"{CANONICAL_BASE}/OperationDefinition/{ASSESS_ID}"
-OPERATIONS: Mapping[str, str] = {"validate": _VALIDATE, "assess": _ASSESS, "extract": _EXTRACT}
-"""The operations on QuestionnaireResponse, and the canonicals of their definitions."""
+_POPULATE = "http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-populate"
+PACKAGE_ID = "Questionnaire-package"
+_PACKAGE = f"{CANONICAL_BASE}/OperationDefinition/{PACKAGE_ID}"
+OPERATIONS: Mapping[str, Mapping[str, str]] = {
+    "Questionnaire": {"populate": _POPULATE, "questionnaire-package": _PACKAGE},
+    "QuestionnaireResponse": {"validate": _VALIDATE, "assess": _ASSESS, "extract": _EXTRACT},
+}
+"""The operations on each type, and the canonicals of their definitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ def capability_statement(base: str, version: str, started: str, resources: Itera
 
 def operation_definitions() -> tuple[Json, ...]:
     """The definitions of this project's own operations."""
-    return (_assess_definition(),)
+    return (_assess_definition(), _package_definition())
 
 
 def _resource(capability: ResourceCapability) -> Json:
@@ -78,8 +84,9 @@ def _resource(capability: ResourceCapability) -> Json:
         entry["searchRevInclude"] = list(capability.reverse_includes)
     if capability.parameters:
         entry["searchParam"] = [{"name": name, "type": kind} for name, kind in capability.parameters.items()]
-    if capability.type == "QuestionnaireResponse":
-        entry["operation"] = [{"name": name, "definition": canonical} for name, canonical in OPERATIONS.items()]
+    operations = OPERATIONS.get(capability.type, {})
+    if operations:
+        entry["operation"] = [{"name": name, "definition": canonical} for name, canonical in operations.items()]
     return entry
 
 
@@ -132,4 +139,55 @@ def _assess_parameters() -> Iterator[Json]:
             "preliminary, and has no level unless an urgent rule fired."
         ),
         "type": "Observation",
+    }
+
+
+def _package_definition() -> Json:
+    return {
+        "resourceType": "OperationDefinition",
+        "id": PACKAGE_ID,
+        "url": _PACKAGE,
+        "version": "1.0.0",
+        "name": "QuestionnairePackage",
+        "title": "A published Questionnaire with all that it needs",
+        "status": "active",
+        "kind": "operation",
+        "experimental": True,
+        "publisher": "Symptom Intake",
+        "description": (
+            "Answers a Bundle of the type collection: the Questionnaire first, then its value sets, code systems, "
+            "concept maps and the rules that judge its responses."
+        ),
+        "affectsState": False,
+        "code": "questionnaire-package",
+        "resource": ["Questionnaire"],
+        "system": False,
+        "type": True,
+        "instance": True,
+        "parameter": [
+            {
+                "name": "url",
+                "use": "in",
+                "min": 0,
+                "max": "1",
+                "documentation": "The Questionnaire's canonical, where the operation is called on the type.",
+                "type": "canonical",
+            },
+            {
+                "name": "version",
+                "use": "in",
+                "min": 0,
+                "max": "1",
+                "documentation": "Its version; without it, the newest active one.",
+                "type": "string",
+            },
+            {
+                "name": "return",
+                "use": "out",
+                "min": 1,
+                "max": "1",
+                "documentation": "The package.",
+                "type": "Bundle",
+            },
+        ],
     }

@@ -1,4 +1,4 @@
-"""The published artifacts of pages: Questionnaire, PlanDefinition, ValueSet, CodeSystem; read and search."""
+"""The published artifacts of pages, from Questionnaire to ConceptMap: read and search."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.fhir.primitives import instant
 from service.records.search import DEFAULT_COUNT, MAX_COUNT, split_or, split_token
 from service.web.searching import Result, SearchRequest, matches
 
-PUBLISHED_TYPES = ("Questionnaire", "PlanDefinition", "ValueSet", "CodeSystem")
+PUBLISHED_TYPES = ("Questionnaire", "PlanDefinition", "ValueSet", "CodeSystem", "ConceptMap")
 PUBLISHED_PARAMETERS: Mapping[str, str] = {
     "_id": "token",
     "url": "uri",

@@ -10,6 +10,7 @@ from flask import Request
 
 from service.packs import Pack
 from service.records.evaluation import Evaluation
+from service.records.population import Population
 from service.records.ports import Clock, NewId, Store
 from service.records.submission import Intake
 
@@ -27,6 +28,7 @@ class Site:
     store: Store
     intake: Intake
     evaluation: Evaluation
+    population: Population
     clock: Clock
     new_id: NewId
     version: str

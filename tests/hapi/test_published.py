@@ -39,7 +39,7 @@ def test_nothing_that_is_served_beside_the_page_has_an_error_either(service: Ser
         for operation in resource.get("operation", [])
     }
     own = [service.fhir.read(f"OperationDefinition/{name}") for base, _, name in named if "hl7.org" not in base]
-    kinds = ("Questionnaire", "PlanDefinition", "CodeSystem", "ValueSet")
+    kinds = ("Questionnaire", "PlanDefinition", "CodeSystem", "ValueSet", "ConceptMap")
     published = [one for kind in kinds for one in service.fhir.search(kind)]
     others = [one for one in published if (one["resourceType"], one["id"]) not in ARTIFACTS]
 

@@ -1,0 +1,92 @@
+"""The operations on Questionnaire: $populate and $questionnaire-package, on the type and on a published page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
+
+from service.errors import IssueType, Malformed, NotFound, error
+from service.fhir.elements import choice_value, split_canonical
+from service.fhir.json import Json
+from service.fhir.structure import structure_issues
+from service.packs import Pack
+from service.records.population_request import read_request
+from service.web.content import answer_type, body_resource, fhir_answer
+from service.web.publications import Publications
+from service.web.site import Site
+
+_PACKAGE_PARAMETERS = frozenset({"url", "version", "_format", "_pretty"})
+
+
+def questionnaire_operation_routes(site: Site) -> Blueprint:
+    """The routes of the operations on Questionnaire."""
+    routes = Blueprint("questionnaire_operations", __name__, url_prefix="/fhir/Questionnaire")
+
+    @routes.before_request
+    def negotiate() -> None:
+        if request.method != "OPTIONS":
+            answer_type(request)
+
+    @routes.post("/$populate")
+    def populate_type() -> ResponseReturnValue:
+        return fhir_answer(request, site.population.populate(read_request(body_resource(request))))
+
+    @routes.post("/<resource_id>/$populate")
+    def populate_instance(resource_id: str) -> ResponseReturnValue:
+        asked = read_request(body_resource(request))
+        # Called on one Questionnaire, the operation ignores any other that is named.
+        asked = replace(asked, questionnaire=None, canonical=None)
+        return fhir_answer(request, site.population.populate(asked, _page(site, resource_id)))
+
+    @routes.route("/$questionnaire-package", methods=["GET", "POST"])
+    def package_type() -> ResponseReturnValue:
+        return _package(site, _named_page(site))
+
+    @routes.route("/<resource_id>/$questionnaire-package", methods=["GET", "POST"])
+    def package_instance(resource_id: str) -> ResponseReturnValue:
+        return _package(site, _page(site, resource_id))
+
+    return routes
+
+
+def _page(site: Site, resource_id: str) -> Pack:
+    found = next((pack for pack in site.packs if pack.name == resource_id), None)
+    if found is None:
+        raise NotFound([error(IssueType.NOT_FOUND, "There is no such Questionnaire here.")])
+    return found
+
+
+def _named_page(site: Site) -> Pack:
+    """The page of the parameters `url` (a canonical) and `version`. Raises Malformed and NotFound."""
+    named = dict(request.args) if request.method == "GET" else _posted(body_resource(request))
+    url, version = split_canonical(named.get("url", ""))
+    given = named.get("version")
+    if named.keys() - _PACKAGE_PARAMETERS or not url or (version and given and version != given):
+        text = "The operation needs 'url', the Questionnaire's canonical, and takes 'version'; nothing else."
+        raise Malformed([error(IssueType.REQUIRED, text, "http.url")])
+    wanted = version or given
+    found = site.population.pages.resolve(f"{url}|{wanted}" if wanted else url)
+    if found is None:
+        raise NotFound([error(IssueType.NOT_FOUND, "No such Questionnaire is published here.", "http.url")])
+    return found
+
+
+def _posted(body: Json) -> dict[str, str]:
+    """The simple parameters of Parameters, as text."""
+    faults = [issue for issue in structure_issues(body) if issue.is_error]
+    if faults or body["resourceType"] != "Parameters":
+        raise Malformed(faults or [error(IssueType.STRUCTURE, "The operation takes Parameters.", "resourceType")])
+    return {str(entry.get("name")): str(choice_value(entry)) for entry in body.get("parameter", [])}
+
+
+def _package(site: Site, pack: Pack) -> ResponseReturnValue:
+    """A collection Bundle of a Questionnaire, first, and all that it needs."""
+    base = site.fhir_base(request)
+    # As they are read one by one, with the version that the content has.
+    resources = Publications.of(pack.artifacts).resources.values()
+    ordered = sorted(resources, key=lambda one: one["resourceType"] != "Questionnaire")
+    entries = [{"fullUrl": f"{base}/{one['resourceType']}/{one['id']}", "resource": one} for one in ordered]
+    bundle: Json = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    return fhir_answer(request, bundle)
