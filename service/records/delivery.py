@@ -46,6 +46,10 @@ class DeliveryReport:
     recorded: bool
 
 
+class _LeaseLost(Exception):
+    """A successor has the letter: this worker must send nothing more of it."""
+
+
 class Delivery:
     """A worker for the target `server`. Not shared between threads; any number of workers may run beside each other.
 
@@ -97,14 +101,17 @@ class Delivery:
         if letter.state is not State.LEASED:
             return self._report(letter, (), recorded=True)
         try:
-            placements = self._deliver(self._store.record(letter.response_id, letter.version))
+            placements = self._deliver(letter)
         except Setback as setback:
             return self._record_setback(letter, setback)
+        except _LeaseLost:
+            return self._report(letter, (), recorded=False)
         after = outbox.delivered(letter, self._clock())
         recorded = self._store.change(letter, after, placements=placements, target=self._answering)
         return self._report(after, placements, recorded=recorded)
 
-    def _deliver(self, record: Sequence[Json]) -> tuple[Placement, ...]:
+    def _deliver(self, letter: Letter) -> tuple[Placement, ...]:
+        record = self._store.record(letter.response_id, letter.version)
         bundle = transaction_bundle(record)
         issues = model_issues(bundle)
         if issues:
@@ -119,9 +126,14 @@ class Delivery:
             # Either the server has no transactions, or it is gone from this URL: then this raises.
             self._read_capability()
             self._takes_transactions = False
-        return deliver_singly(
-            record, lambda method, path, body, headers: self._accepted(self._send(method, path, body, headers), outside)
-        )
+
+        def send(method: str, path: str, body: Json | None, headers: dict[str, str]) -> Answer:
+            # One lease is meant for one request, and here there are as many as resources.
+            if not self._store.change(letter, outbox.renewed(letter, self._clock(), self._lease)):
+                raise _LeaseLost
+            return self._accepted(self._send(method, path, body, headers), outside)
+
+        return deliver_singly(record, send)
 
     def _accepted(self, answer: Answer, outside: Sequence[str]) -> Answer:
         """`answer` when it is a 2xx of a FHIR server. Raises Setback."""

@@ -173,6 +173,12 @@ def take(letter: Letter, owner: str, now: datetime, lease: timedelta) -> Letter:
     )
 
 
+def renewed(letter: Letter, now: datetime, lease: timedelta) -> Letter:
+    """`letter` held by its worker for another `lease` from `now`."""
+    _expect(letter, State.LEASED)
+    return replace(letter, leased_until=now + lease, changed_at=now)
+
+
 def delivered(letter: Letter, now: datetime) -> Letter:
     """`letter`, answered entry by entry."""
     _expect(letter, State.LEASED)

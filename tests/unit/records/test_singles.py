@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from urllib.parse import unquote
 
 import pytest
@@ -15,6 +17,17 @@ from service.records.ports import Answer
 from tests.unit.records.samples import IDS, MRN, Clock, ScriptedServer, acceptance, answer, only_letter, worker
 
 pytestmark = pytest.mark.usefixtures("accepted")
+
+
+class Played(deque[Answer | Exception]):
+    """A script that is written while it is played."""
+
+    def __init__(self, answers: Iterator[Answer]) -> None:
+        super().__init__([Answer(500, {}, None)])
+        self._answers = answers
+
+    def popleft(self) -> Answer:
+        return next(self._answers)
 
 
 class TestSingleRequests:
@@ -61,6 +74,41 @@ class TestSingleRequests:
         assert only_letter(store).state is State.DELIVERED
         first, again = server.sent[:2], server.sent[3:5]
         assert [(one.text, one.headers) for one in first] == [(one.text, one.headers) for one in again]
+
+    def test_a_slow_server_does_not_cost_the_lease(
+        self, delivery: Delivery, server: ScriptedServer, store: Database, clock: Clock
+    ) -> None:
+        second = worker(store, ScriptedServer(), clock, "second")
+        reports = []
+
+        def slow() -> Iterator[Answer]:
+            for created in self.script():
+                clock.advance(minutes=4)
+                reports.append(second.run_once())
+                yield created
+
+        server.script = Played(slow())
+        delivery.run_once()
+        assert reports == [None] * 5
+        assert only_letter(store).state is State.DELIVERED
+
+    def test_a_worker_that_lost_its_lease_sends_nothing_more(
+        self, delivery: Delivery, server: ScriptedServer, store: Database, clock: Clock
+    ) -> None:
+        successor = worker(store, ScriptedServer(), clock, "successor")
+
+        def frozen() -> Iterator[Answer]:
+            created = self.script()[0]
+            clock.advance(minutes=6)
+            successor.run_once()
+            yield created
+
+        server.script = Played(frozen())
+        report = delivery.run_once()
+        assert report is not None
+        assert report.recorded is False
+        assert len(server.sent) == 1
+        assert only_letter(store).state is State.DELIVERED
 
     def test_a_location_left_out_is_searched(self, delivery: Delivery, server: ScriptedServer, store: Database) -> None:
         found = {
