@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 from service.errors import DomainError, Issue, IssueType, error
-from service.fhir.elements import choice_key
+from service.fhir.elements import choice_key, extension_value
 from service.fhir.json import Json
 from service.fhir.models import model_issues
-from service.fhirpath import Expression, FhirPathError
+from service.fhirpath import Expression, FhirPathError, compile_expression
 from service.packs.pack import Pack
 from service.packs.samples import sample_responses
+from service.sdc import vocabulary as sdc
 from service.sdc.context import read_response
 from service.sdc.extraction import extract
 from service.sdc.support import unsupported_features
@@ -73,8 +75,26 @@ def _expressions(pack: Pack) -> Iterator[tuple[str, Expression]]:
         for source in (plan.initial, plan.context):
             if isinstance(source, Expression):
                 yield questionnaire.by_link_id[link_id].path, source
+    for index, template in enumerate(questionnaire.definition.get("contained", [])):
+        yield from _template_expressions(template, f"Questionnaire.contained[{index}]")
     for index, rule in enumerate(pack.plan.rules):
         yield f"PlanDefinition.action[{index}].condition[0]", rule.expression
+
+
+def _template_expressions(node: Any, path: str) -> Iterator[tuple[str, Expression]]:
+    """The extraction expressions in a template; they compile, or there would be no pack."""
+    if isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from _template_expressions(child, f"{path}[{index}]")
+    elif isinstance(node, dict):
+        for url in (sdc.TEMPLATE_EXTRACT_CONTEXT, sdc.TEMPLATE_EXTRACT_VALUE):
+            source = extension_value(node, url)
+            text = source.get("expression") if isinstance(source, dict) else source
+            if isinstance(text, str):
+                yield path, compile_expression(text)
+        for key, child in node.items():
+            if key != "extension":
+                yield from _template_expressions(child, f"{path}.{key.removeprefix('_')}")
 
 
 def _condition_issues(pack: Pack) -> Iterator[Issue]:

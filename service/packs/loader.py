@@ -8,6 +8,7 @@ from pathlib import Path
 
 from service.errors import DomainError, Issue, IssueType, error
 from service.fhir.json import Json, parse_object
+from service.fhir.structure import structure_issues
 from service.packs.check import check_pack
 from service.packs.pack import Pack, PackInvalid, assemble_pack
 
@@ -44,6 +45,9 @@ def load_packs(root: Path) -> tuple[Pack, ...]:
 def load_pack(folder: Path) -> Pack:
     """The page in `folder`, compiled and checked. Raises PackInvalid; its issues begin with the file's place."""
     files = dict(_read(folder))
+    misshapen = [issue for artifact in files.values() for issue in structure_issues(artifact)]
+    if misshapen:
+        raise PackInvalid(_placed(misshapen, folder, files))
     try:
         pack = assemble_pack(folder.name, tuple(files.values()))
     except PackInvalid as refusal:
