@@ -17,7 +17,7 @@ from service.fhir.elements import choice_key, extension_value, extensions
 from service.fhir.json import Json
 from service.fhir.primitives import is_id
 from service.fhirpath import Item as Value
-from service.fhirpath import Node
+from service.fhirpath import Node, json_value
 from service.fhirpath.model import Element as ModelElement
 from service.fhirpath.model import definition
 from service.sdc import vocabulary as sdc
@@ -300,7 +300,8 @@ class _Run:
         for value in mapped.values:
             self._place(mapped, value.target, value.values(view), open_)
 
-    def _place(self, mapped: Mapped, target: Target, values: list[Value], open_: Open) -> None:
+    def _place(self, mapped: Mapped, target: Target, found: list[Value], open_: Open) -> None:
+        values = [value for value in found if json_value(value) is not None]
         if not values:
             return
         if len(values) > 1 and not target.element.steps[-1].element.repeats:

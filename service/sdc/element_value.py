@@ -47,10 +47,10 @@ _FURTHER_CHOICES: Final = ("CodeableConcept", "Quantity", "dateTime", "decimal",
 
 
 def coerced(item: Value, wanted: TypeDefinition) -> Any:
-    """The JSON of `item` as an element of type `wanted`. Raises Incompatible."""
+    """The JSON of `item` as an element of type `wanted`; None for a primitive without a value. Raises Incompatible."""
     value = json_value(item)
     kind = _kind(item)
-    if kind is wanted:
+    if kind is wanted or value is None:
         return value
     conversion = None if kind is None else _conversion(kind, wanted)
     if conversion is None:
