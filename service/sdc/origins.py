@@ -15,6 +15,9 @@ from service.fhirpath import Node, json_value
 from service.sdc import vocabulary as sdc
 from service.sdc.comparison import AnswerKey
 
+_MOST_TRIED = 200
+"""Resources that are tried one by one; of more, each is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
@@ -68,6 +71,8 @@ class Reading:
         """The resources that `answers` came from; `given_with` tells which answers a narrowed evaluation gives."""
         if not self.found:
             return _distinct(self.alone)
+        if len(self.found) > _MOST_TRIED:
+            return _distinct((*self.alone, *self.found))
         without = given_with(Restriction(None))
         by_resource = [(one, (given_with(Restriction(one)) - without) & answers) for one in self.found]
         explained = without.union(*(given for _, given in by_resource))

@@ -13,7 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from service.errors import Detail, Issue, IssueType, Severity
+from service.errors import Detail, Issue, IssueType, Severity, TooLarge, error
 from service.fhir.elements import canonical, choice_key
 from service.fhir.json import Json
 from service.fhir.primitives import instant
@@ -32,6 +32,9 @@ from service.sdc.questionnaire import Item, ItemType, Questionnaire
 
 _MOST_ROWS = 100
 """Repetitions of a group that a population gives at most."""
+
+_MOST_ITEMS = 10_000
+"""Items of a populated response at most: groups that repeat within groups that repeat are bounded too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,10 @@ class Populated:
 def populate(
     questionnaire: Questionnaire, plan: PopulationPlan, given: Given, data: ClinicalData, now: datetime
 ) -> Populated:
-    """A response to `questionnaire`, populated from `given` and `data` at the time `now` (aware)."""
+    """A response to `questionnaire`, populated from `given` and `data` at the time `now` (aware).
+
+    Raises TooLarge when it would have more items than anyone fills in.
+    """
     response = _blank(questionnaire, given, now)
     named = {name: [Node.of_resource(one) for one in resources] for name, resources in given.named.items()}
     sent = (one for found in (plan.concept_maps, given.resources, *given.named.values()) for one in found)
@@ -75,10 +81,14 @@ def populate(
 
 @dataclass(frozen=True, slots=True)
 class _Filling:
-    """One walk through the Questionnaire: `own_origin` names it as an origin, `populated` are the items answered."""
+    """One walk through the Questionnaire.
+
+    `own_origin` names it as an origin; `made` are all response items, `populated` those given answers.
+    """
 
     finder: Finder
     own_origin: Json
+    made: list[Json] = field(default_factory=list)
     populated: list[Json] = field(default_factory=list)
 
     def fill(self, items: Sequence[Item], holder: Json, kept: Sequence[Json], around: Places) -> None:
@@ -111,9 +121,17 @@ class _Filling:
             rows = self._rows(item, plan.context, around)
         for position, row in enumerate(rows):
             kept = there[position] if position < len(there) else {}
-            node = _append(holder, item, {name: part for name, part in kept.items() if name != "item"})
+            node = self._made(holder, item, {name: part for name, part in kept.items() if name != "item"})
             place = self._place(item, plan, node, row, around)
             self.fill(item.items, node, kept.get("item", []), (*around, place))
+
+    def _made(self, holder: Json, item: Item, kept: Json) -> Json:
+        node = _append(holder, item, kept)
+        self.made.append(node)
+        if len(self.made) > _MOST_ITEMS:
+            text = f"The response would have more than {_MOST_ITEMS} items. Let fewer groups repeat."
+            raise TooLarge([error(IssueType.TOO_COSTLY, text, item.path)])
+        return node
 
     def _rows(self, item: Item, context: Source, around: Places) -> list[Value | None]:
         found = self.finder.values(context, item.path, around)
@@ -139,7 +157,7 @@ class _Filling:
         return () if isinstance(source, QueryTemplate) else self.finder.reading(source, around).alone
 
     def _fill_leaf(self, item: Item, holder: Json, there: Sequence[Json], around: Places) -> None:
-        node = _append(holder, item, there[0] if there else {})
+        node = self._made(holder, item, there[0] if there else {})
         if not item.is_question or "answer" in node:
             return
         plan = self.finder.plan.items[item.link_id]

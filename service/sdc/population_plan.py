@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from service.errors import Detail, Issue, IssueType, error
-from service.fhir.elements import extension_value, extensions
+from service.fhir.elements import extensions, typed_extension_value
 from service.fhir.json import Json
 from service.fhirpath import Expression, FhirPathError, compile_expression
 from service.sdc import vocabulary as sdc
@@ -104,14 +104,14 @@ class _Compiler:
     def item_plan(self, element: Json, path: str, names: frozenset[str], focus: str, period: Json | None) -> ItemPlan:
         sources = [extension.get("valueExpression", {}) for extension in extensions(element, sdc.VARIABLE)]
         queries = [self._source(one, path, names, focus) for one in sources if one.get("language") == sdc.FHIR_QUERY]
-        context = extension_value(element, sdc.ITEM_POPULATION_CONTEXT)
-        nearest = extension_value(element, sdc.OBSERVATION_LINK_PERIOD)
+        context = typed_extension_value(element, sdc.ITEM_POPULATION_CONTEXT, dict)
+        nearest = typed_extension_value(element, sdc.OBSERVATION_LINK_PERIOD, dict)
         codes = [(str(code.get("system")), str(code["code"])) for code in element.get("code", []) if "code" in code]
         return ItemPlan(
             queries=tuple(one for one in queries if isinstance(one, QueryTemplate)),
             context_name="" if context is None else context.get("name", ""),
             context=self._source(context, path, names, focus),
-            initial=self._source(extension_value(element, sdc.INITIAL_EXPRESSION), path, names, focus),
+            initial=self._source(typed_extension_value(element, sdc.INITIAL_EXPRESSION, dict), path, names, focus),
             codes=frozenset(codes),
             period=period if nearest is None else nearest,
         )

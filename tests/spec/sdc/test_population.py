@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from service.errors import TooLarge
 from service.fhir.elements import extensions
 from service.fhir.models import model_issues
 from service.sdc.compilation import compile_questionnaire
@@ -580,3 +581,24 @@ def test_a_quantity_answers_a_number_in_its_own_unit(quantity: Json, wanted: lis
     found = observation("o1", "2026-03-10", None, valueQuantity=quantity)
     given = populated({**item, "extension": [*item["extension"], UNIT]}, record=Record({OBS: [found]}))
     assert answers(given) == wanted
+
+
+# ---- hostile Questionnaires
+
+
+def test_repetitions_within_repetitions_are_bounded() -> None:
+    def nested(depth: int) -> Json:
+        items = [nested(depth - 1)] if depth else [question("q", "string")]
+        rows = context(
+            f"row{depth}", "'a'.combine('b').combine('c').combine('d') | (1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9)"
+        )
+        return question(f"g{depth}", "group", repeats=True, item=items, extension=[rows])
+
+    with pytest.raises(TooLarge):
+        populated(nested(4))
+
+
+@pytest.mark.parametrize("name", ["initialExpression", "itemPopulationContext", "observationLinkPeriod"])
+def test_an_extension_of_another_type_populates_nothing(name: str) -> None:
+    found = populated(question("q", "string", extension=[{"url": SDC + name, "valueString": "x"}]))
+    assert answers(found) == []
