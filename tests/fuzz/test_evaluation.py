@@ -80,7 +80,7 @@ def mutated(draw: st.DrawFn, document: dict[str, Any], most: int) -> dict[str, A
             case "extend" if isinstance(holder[key], dict):
                 extensions = holder[key].setdefault("extension", [])
                 if isinstance(extensions, list):
-                    extensions.append(draw(ODD_EXTENSIONS))
+                    extensions.append(copy.deepcopy(draw(ODD_EXTENSIONS)))
     return changed
 
 
