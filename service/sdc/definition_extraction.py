@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.errors import IssueType
-from service.fhir.elements import choice_key, extension_value, extensions
+from service.fhir.elements import choice_key, extension_value, extensions, typed_extension_value
 from service.fhir.json import Json
 from service.fhir.primitives import is_id
 from service.fhirpath import Item as Value
@@ -122,7 +122,7 @@ def _compile(
         target = _target(definition_text, known, element.path, here)
         values = tuple(_extract_values(element, known, here))
         if starts or target is not None or values:
-            unit = extension_value(element.definition, sdc.UNIT)
+            unit = typed_extension_value(element.definition, sdc.UNIT, dict)
             mapped[element.link_id] = Mapped(element.path, starts, target, values, unit)
     for child in element.children:
         _compile(child, known, expressions, mapped)

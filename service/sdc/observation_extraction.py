@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from service.errors import IssueType
-from service.fhir.elements import choice_key, extension_value, extensions
+from service.fhir.elements import choice_key, extension_value, extensions, typed_extension_value
 from service.fhir.json import Json
 from service.fhir.primitives import is_instant
 from service.fhirpath import Node
@@ -101,7 +101,8 @@ def _compile(
 ) -> None:
     own = _mark(element.definition, element.path, expressions)
     mark = around.mark if own is None else own
-    categories = tuple(_values(element.definition, sdc.OBSERVATION_EXTRACT_CATEGORY)) or around.categories
+    own_categories = _values(element.definition, sdc.OBSERVATION_EXTRACT_CATEGORY)
+    categories = tuple(one for one in own_categories if isinstance(one, dict)) or around.categories
     within = around.within_observation
     if element.item is not None and element.item.type is not ItemType.DISPLAY:
         codes, relationship = _codes(element, mark, expressions)
@@ -139,7 +140,7 @@ def _observed(
 ) -> ObservedItem:
     extension = next(extensions(element.definition, sdc.OBSERVATION_EXTRACT_ENTRY), {})
     compiled = compile_entry(extension, element.path, element.names, expressions.on(element.link_id))
-    unit = extension_value(element.definition, sdc.UNIT)
+    unit = typed_extension_value(element.definition, sdc.UNIT, dict)
     return ObservedItem({"coding": codes}, relationship, categories, unit, compiled, element.path)
 
 
@@ -226,7 +227,7 @@ class _Run:
                 value = {} if observed is None else _value(answer, observed)
                 if observed is not None and value:
                     inner = self._answered(entry, position, observed, value, around, subject)
-                if entry.scopes:
+                if entry.item.items:
                     self.read(entry.scopes[position], inner, subject)
 
     def entries(self) -> Iterator[Extracted]:

@@ -135,7 +135,8 @@ def _template(
     reference: Any, contained: Mapping[str, tuple[Json, str]], path: str, expressions: ExpressionCompiler
 ) -> tuple[str, Json | None, str]:
     """The name of a template, the contained resource that it is (None, and an issue more, without), and its place."""
-    name = str((reference or {}).get("reference", "")).removeprefix("#")
+    text = reference.get("reference", "") if isinstance(reference, dict) else reference
+    name = str(text).removeprefix("#")
     resource, place = contained.get(name, (None, path))
     if resource is None:
         expressions.refuse(IssueType.NOT_FOUND, f"There is no contained template '{name}'.", path)
