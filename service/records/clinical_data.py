@@ -160,11 +160,14 @@ def _names_subject(query: str, subject: str) -> bool:
     if path == subject:
         return True
     kind, _, identity = subject.partition("/")
-    given = [value for name, value in parse_qsl(parameters) if name in (*_REFERENCES, "_id")]
-    if path == kind:
-        return given == [identity]
+    named = parse_qsl(parameters, keep_blank_values=True)
     # A reverse include would bring what refers to the subject's resources, whoever it is about.
-    return "_revinclude" not in parameters and bool(given) and all(one in (subject, identity) for one in given)
+    if any(name.startswith("_revinclude") for name, _ in named):
+        return False
+    if path == kind:
+        return [value for name, value in named if name == "_id"] == [identity]
+    given = [value for name, value in named if name in _REFERENCES]
+    return bool(given) and all(one in (subject, identity) for one in given)
 
 
 def _matches(resource: Json, name: str, value: str) -> bool:

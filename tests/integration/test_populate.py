@@ -463,6 +463,10 @@ def test_a_server_that_fails_is_a_warning_and_the_rest_is_populated(
         ("Condition?patient={{%patient.id}},2", False),
         ("Condition?code=x", False),
         ("Condition?patient={{%patient.id}}&_revinclude=Provenance:target", False),
+        ("Condition?patient={{%patient.id}}&%5Frevinclude=Provenance:target", False),
+        ("Condition?patient={{%patient.id}}&patient=2", False),
+        ("Observation?_id={{%patient.id}}", False),
+        ("Patient?_id={{%patient.id}}&_revinclude=Observation:subject", False),
     ],
 )
 def test_a_questionnaire_sent_along_reads_its_subject_alone(
