@@ -40,7 +40,8 @@ from service.sdc.items import Entry, Scope
 
 _ANSWER_VALUE: ModelElement = definition("QuestionnaireResponse.item.answer").elements["value"]
 _EXTENSION_VALUE: ModelElement = definition("Extension").elements["value"]
-_QUERY = "application/x-fhir-query"
+_DATATYPES = CORE_TYPES + "datatypes"
+"""What older forms write in front of an element id, whatever its resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +152,8 @@ def _starts(element: Element, around: Mapping[str, str], expressions: Expression
 
 def _legacy_kind(extension: Json, path: str, expressions: ExpressionCompiler) -> str | None:
     """The resource type that an itemExtractionContext creates; a query for a resource to change is refused."""
-    source = extension.get("valueExpression", {})
-    is_query = source.get("language") == _QUERY
-    kind = str(source.get("expression") if is_query else extension.get("valueCode"))
+    # Many forms write the bare type as if it were a query.
+    kind = str(extension.get("valueCode", extension.get("valueExpression", {}).get("expression")))
     if resource_type(CORE_TYPES + kind) == kind:
         return kind
     text = "itemExtractionContext takes the code of a resource type. Extraction fetches no resource to change."
@@ -163,12 +163,15 @@ def _legacy_kind(extension: Json, path: str, expressions: ExpressionCompiler) ->
 
 def _target(text: Any, known: Mapping[str, str], path: str, expressions: ExpressionCompiler) -> Target | None:
     """Where a definition leads; None when it is not about a resource that is being extracted."""
-    canonical, _, element_id = str(text).partition("#")
-    kind = known.get(canonical.partition("|")[0])
+    location, _, element_id = str(text).partition("#")
+    canonical = location.partition("|")[0]
+    if canonical == _DATATYPES:
+        canonical = CORE_TYPES + element_id.partition(".")[0]
+    kind = known.get(canonical)
     if kind is None or not element_id:
         return None
     try:
-        return Target(canonical.partition("|")[0], element_path(element_id, definition(kind)))
+        return Target(canonical, element_path(element_id, definition(kind)))
     except BadPath as fault:
         expressions.refuse(IssueType.NOT_SUPPORTED, str(fault), path)
         return None

@@ -104,6 +104,11 @@ def test_a_version_of_the_definition_is_the_same_definition() -> None:
     assert patient(of_patient(versioned), answered("q", {"valueDate": "2000"})) == {"birthDate": "2000"}
 
 
+def test_an_older_way_to_write_a_definition_is_understood() -> None:
+    older = question("q", "date", definition=f"{CORE}datatypes#Patient.birthDate")
+    assert patient(of_patient(older), answered("q", {"valueDate": "2000"})) == {"birthDate": "2000"}
+
+
 def test_a_definition_of_nothing_that_is_extracted_means_nothing_here() -> None:
     asked = of_patient(asks("q", "string", "Person.name.text"), asks("r", "string", "Patient.name.text"))
     assert patient(asked, text("q", "A"), text("r", "B")) == {"name": [{"text": "B"}]}
@@ -303,6 +308,7 @@ def test_the_entry_follows_its_expressions() -> None:
     [
         {"valueCode": "Patient"},
         {"valueExpression": {"language": "application/x-fhir-query", "expression": "Patient"}},
+        {"valueExpression": {"language": "text/fhirpath", "expression": "Patient"}},
     ],
 )
 def test_the_older_extension_names_a_type(source: dict[str, Any]) -> None:
