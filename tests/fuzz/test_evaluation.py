@@ -38,6 +38,9 @@ ODD_EXTENSIONS = st.builds(
             *(CORE + f"questionnaire-{name}" for name in ("unitOption", "unitValueSet", "minOccurs", "maxOccurs")),
             *(SDC + name for name in ("minQuantity", "calculatedExpression", "enableWhenExpression", "launchContext")),
             *(SDC + name for name in ("templateExtract", "templateExtractContext", "templateExtractValue")),
+            *(SDC + name for name in ("templateExtractBundle", "extractAllocateId", "observationExtract", "isSubject")),
+            *(SDC + name for name in ("definitionExtract", "definitionExtractValue", "itemExtractionContext")),
+            *(SDC + name for name in ("observation-extract-category", "observationExtractEntry")),
         ]
     ),
     st.sampled_from(
@@ -51,6 +54,16 @@ ODD_EXTENSIONS = st.builds(
             {"valueExpression": {"language": "text/fhirpath", "expression": "(1 | 2) + 1"}},
             {"extension": [{"url": "template", "valueReference": {"reference": "#condition-fasciculation"}}]},
             {"extension": [{"url": "expression", "valueString": "answer.value > 1"}]},
+            {"valueBoolean": True},
+            {"valueCode": "member"},
+            {"valueCode": "Patient"},
+            {"extension": [{"url": "definition", "valueCanonical": CORE + "Patient"}]},
+            {
+                "extension": [
+                    {"url": "definition", "valueUri": CORE + "Patient#Patient.name.given"},
+                    {"url": "expression", "valueExpression": {"expression": "answer.value"}},
+                ]
+            },
             {},
         ]
     ),
