@@ -71,8 +71,8 @@ class Views:
 
     def _environment(self, entry: Entry, focus: Sequence[Value]) -> Environment:
         outer = self._outer(entry.scope)
-        item = entry.item
-        if not item.variables and item.link_id not in self._needs.self_aware | self._needs.allocated.keys():
+        item, needs = entry.item, self._needs
+        if not item.variables and item.link_id not in needs.self_aware and item.link_id not in needs.allocated:
             return outer
         known: dict[str, Sequence[Value]] = {
             "context": focus,

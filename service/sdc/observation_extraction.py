@@ -186,6 +186,10 @@ def _unmarked(code: Json) -> Json:
     return {key: kept if key == "extension" else value for key, value in code.items() if key != "extension" or kept}
 
 
+Subject = Json | Item | None
+"""Whom answers are about: a Reference, or the question that asks for it where it is not answered."""
+
+
 @dataclass(slots=True)
 class _Draft:
     """An Observation in the making."""
@@ -193,7 +197,7 @@ class _Draft:
     observed: ObservedItem
     view: View
     origin: Origin
-    subject: Json | None
+    subject: Subject
     value: Json
     components: list[Json] = field(default_factory=list)
     members: list[_Draft] = field(default_factory=list)
@@ -213,7 +217,7 @@ class _Run:
     views: Views
     drafts: list[_Draft] = field(default_factory=list)
 
-    def read(self, scope: Scope, around: _Draft | None, subject: Json | None) -> None:
+    def read(self, scope: Scope, around: _Draft | None, subject: Subject) -> None:
         """Drafts what stands in and below `scope`; `around` is the nearest Observation around it."""
         subject = self._subject(scope, subject)
         for entry in scope:
@@ -245,13 +249,11 @@ class _Run:
             links = _links(draft, urls, one.resource.get("derivedFrom", []))
             yield replace(one, resource={**one.resource, **links})
 
-    def _below(self, entry: Entry, around: _Draft | None, subject: Json | None) -> None:
+    def _below(self, entry: Entry, around: _Draft | None, subject: Subject) -> None:
         for scope in entry.scopes:
             self.read(scope, around, subject)
 
-    def _group(
-        self, entry: Entry, observed: ObservedItem, around: _Draft | None, subject: Json | None
-    ) -> _Draft | None:
+    def _group(self, entry: Entry, observed: ObservedItem, around: _Draft | None, subject: Subject) -> _Draft | None:
         if observed.relationship is Relationship.COMPONENT:
             return around
         draft = _Draft(observed, self.views.at(entry), self.views.origin(entry), subject, {})
@@ -264,7 +266,7 @@ class _Run:
         observed: ObservedItem,
         value: Json,
         around: _Draft | None,
-        subject: Json | None,
+        subject: Subject,
     ) -> _Draft | None:
         if observed.relationship is Relationship.COMPONENT and around is not None:
             around.components.append({"code": observed.code, **value})
@@ -281,15 +283,13 @@ class _Run:
         self.drafts.append(draft)
         return draft
 
-    def _subject(self, scope: Scope, around: Json | None) -> Json | None:
-        """Whom the answers in `scope` are about. Raises ExtractionError when it has a subject that is not named."""
+    def _subject(self, scope: Scope, around: Subject) -> Subject:
+        """Whom the answers in `scope` are about."""
         for item in scope.definitions:
             if item.link_id in self.extraction.subjects:
                 answers = [answer for entry in scope.entries.get(item.link_id, ()) for answer in entry.answers]
-                if len(answers) != 1 or "valueReference" not in answers[0]:
-                    raise ExtractionError(item.path, "The answers here are about someone who is not named.")
-                subject: Json = answers[0]["valueReference"]
-                return subject
+                subject: Json | None = answers[0].get("valueReference") if len(answers) == 1 else None
+                return item if subject is None else subject
         return around
 
 
@@ -338,7 +338,10 @@ def _kind(reference: Json) -> str:
 
 
 def _observation(draft: _Draft, common: Json) -> Json:
+    """The Observation without its links. Raises ExtractionError when it is about someone who is not named."""
     observed = draft.observed
+    if isinstance(draft.subject, Item):
+        raise ExtractionError(draft.subject.path, "The answers here are about someone who is not named.")
     observation = {
         "resourceType": "Observation",
         "status": "final",

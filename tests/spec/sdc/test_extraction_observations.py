@@ -306,6 +306,7 @@ def test_answers_about_someone_else_are_not_the_patients() -> None:
     mother = {"reference": "Patient/mother"}
     found = made_resources(asked, integer("p", 1), group("child", named, integer("q", 2)), subject=mother)
     assert [one["subject"]["reference"] for one in found] == ["Patient/mother", "Patient/child"]
+    assert found_codes(asked, group("child")) == []
     with pytest.raises(Invalid) as refusal:
         extracted(asked, group("child", integer("q", 2)), subject=mother)
     assert refusal.value.issues[0].expression == "Questionnaire.item[1].item[0]"
