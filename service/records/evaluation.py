@@ -13,12 +13,12 @@ from service.fhir.terminology import Terminology
 from service.records.ports import Clock, NewId, Pages
 from service.sdc.assessment import Assessment, assess
 from service.sdc.compilation import compile_questionnaire
-from service.sdc.context import ResponseContext, read_response
+from service.sdc.context import ResponseContext
 from service.sdc.explanation import triage_observation
 from service.sdc.extraction import Extraction, compile_extraction, extract, transaction_bundle
 from service.sdc.questionnaire import Questionnaire
 from service.sdc.triage import TriagePlan
-from service.sdc.validation import validate
+from service.sdc.validation import examine, validate
 
 RESPONSE_TYPE: Final = "QuestionnaireResponse"
 
@@ -128,13 +128,11 @@ class Evaluation:
     def _read(
         self, questionnaire: Questionnaire, response: Json, is_harmless: Callable[[Issue], bool]
     ) -> ResponseContext:
-        now = self.clock()
-        faults = [
-            issue for issue in validate(questionnaire, response, now) if issue.is_error and not is_harmless(issue)
-        ]
-        if faults:
-            raise Invalid(faults)
-        return read_response(questionnaire, response, now)
+        issues, context = examine(questionnaire, response, self.clock())
+        faults = [issue for issue in issues if issue.is_error and not is_harmless(issue)]
+        if faults or context is None:
+            raise Invalid(faults or issues)
+        return context
 
 
 def _answered(node: Any) -> Iterator[str]:

@@ -127,12 +127,11 @@ def _open_questions(rule: Rule, context: ResponseContext, environment: Environme
 
 
 def _answered(link_ids: frozenset[str], literals: frozenset[str], context: ResponseContext) -> Iterator[Reason]:
-    given: dict[str, list[Json]] = {}
-    for entry in context.counted_entries.entries:
-        given.setdefault(entry.item.link_id, []).extend(entry.answers)
+    if not link_ids:
+        return
     for link_id, item in context.questionnaire.by_link_id.items():
         if link_id in link_ids:
-            answers = given.get(link_id, [])
+            answers = context.counted_answers.get(link_id, ())
             named = [answer for answer in answers if _code(answer) in literals]
             yield Reason(link_id, item.text, tuple(answer_text(item, answer) for answer in named or answers))
 

@@ -86,6 +86,14 @@ class ResponseContext:
         """`counted` paired with the Questionnaire."""
         return self.paired if self.counted is self.response else pair(self.questionnaire, self.counted)
 
+    @cached_property
+    def counted_answers(self) -> Mapping[str, Sequence[Json]]:
+        """The answers that count, by linkId, in the order of the response."""
+        answers: dict[str, list[Json]] = {}
+        for entry in self.counted_entries.entries:
+            answers.setdefault(entry.item.link_id, []).extend(entry.answers)
+        return answers
+
     def environment_of(self, entry: Entry) -> Environment:
         """What an expression on the entry's item sees: its own variables and those around it."""
         return _entry_environment(self.environment, entry)

@@ -29,15 +29,20 @@ COMPLETE_STATUSES = frozenset({"completed", "amended"})
 
 def validate(questionnaire: Questionnaire, response: Json, now: datetime) -> list[Issue]:
     """All findings about `response` at the time `now` (aware), errors and warnings; empty when there is none."""
+    return examine(questionnaire, response, now)[0]
+
+
+def examine(questionnaire: Questionnaire, response: Json, now: datetime) -> tuple[list[Issue], ResponseContext | None]:
+    """As `validate`, and the response as it was read to that end; None where it cannot be read."""
     issues = response_structure_issues(response)
     if any(issue.is_error for issue in issues):
-        return issues
+        return issues, None
     try:
         context = read_response(questionnaire, response, now)
     except FhirPathError as fault:
         text = f"Whether a question is shown cannot be told: {fault}"
-        return [*issues, error(IssueType.EXCEPTION, text, "QuestionnaireResponse", Detail.EXPRESSION_FAILED)]
-    return [*issues, *context_issues(context)]
+        return [*issues, error(IssueType.EXCEPTION, text, "QuestionnaireResponse", Detail.EXPRESSION_FAILED)], None
+    return [*issues, *context_issues(context)], context
 
 
 def context_issues(context: ResponseContext) -> list[Issue]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks import rules, validation
+from tests.benchmarks import pipeline, rules, validation
 
 
 def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,3 +17,10 @@ def test_validation(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "case-01-eyelid-and-stress" in printed
     assert "made-up response, 2500 items" in printed
+
+
+def test_pipeline(capsys: pytest.CaptureFixture[str]) -> None:
+    assert pipeline.main(["--rounds", "1", "--repetitions", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "npm @aehrc/sdc-template-extract 1.0.16 extracts" in printed
+    assert "faster than the peer's extraction alone" in printed

@@ -82,7 +82,10 @@ def places(node: Any) -> Iterator[tuple[Any, Any]]:
 def mutated(draw: st.DrawFn, document: dict[str, Any], most: int) -> dict[str, Any]:
     changed = copy.deepcopy(document)
     for _ in range(draw(st.integers(0, most))):
-        holder, key = draw(st.sampled_from(list(places(changed))))
+        found = list(places(changed))
+        if not found:
+            break
+        holder, key = draw(st.sampled_from(found))
         match draw(st.sampled_from(["replace", "remove", "repeat", "extend"])):
             case "replace":
                 holder[key] = copy.deepcopy(draw(ODD_VALUES))
