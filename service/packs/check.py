@@ -19,6 +19,10 @@ from service.sdc.context import read_response
 from service.sdc.extraction import extract
 from service.sdc.support import unsupported_features
 
+_CREATES_ONLY = (
+    "A page's resources are created with identities of this service; an update, a patch or a condition of its own "
+    "would be lost on delivery. Leave resourceId, ifMatch, ifNoneExist and the like out."
+)
 _CHECKED_AT = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -122,6 +126,9 @@ def _template_issues(pack: Pack) -> Iterator[Issue]:
             return
         for extracted in found:
             path = f"Questionnaire.contained ({extracted.template})"
+            if extracted.request.keys() != {"method", "url"} or extracted.request["method"] != "POST":
+                yield error(IssueType.NOT_SUPPORTED, _CREATES_ONLY, path)
+                return
             for issue in (*model_issues(extracted.resource), *invariant_issues(extracted.resource)):
                 text = f"A sample answer gives a wrong resource: {issue.text} ({issue.expression})"
                 if (path, text) not in seen:

@@ -113,6 +113,17 @@ def test_a_link_id_in_a_template_is_one_of_the_pages(page: Path) -> None:
     assert any("note[0]" in where and "no-such-item" in text for where, text in faults(page))
 
 
+def test_a_page_creates_resources_and_nothing_else(page: Path) -> None:
+    def change(questionnaire: dict[str, Any]) -> None:
+        use = next(one for one in questionnaire["extension"] if one["url"] == SDC + "templateExtract")
+        use["extension"].append({"url": "resourceId", "valueString": "'fixed'"})
+
+    edit(page / "questionnaire.json", change)
+    ((where, text),) = faults(page)
+    assert "contained (condition-fasciculation)" in where
+    assert "resourceId" in text
+
+
 PLAN_FAULTS: list[tuple[Edit, str]] = [
     (lambda plan: plan["action"][0].pop("title"), "title"),
     (lambda plan: plan["action"][0].pop("documentation"), "no source"),
