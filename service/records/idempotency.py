@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from service.errors import Issue, IssueType, PreconditionFailed, error
 from service.fhir.json import Json, dumps
 from service.records.ports import Key, KeyKind
-from service.records.search import split_token
+from service.records.search import split_or, split_token
 from service.records.searchable import subject_key
 
 
@@ -42,7 +42,7 @@ def condition_key(if_none_exist: str | None, response: Json, client: str) -> Key
     if if_none_exist is None:
         return None
     match parse_qsl(if_none_exist.partition("?")[2] or if_none_exist, keep_blank_values=True):
-        case [("identifier", token)]:
+        case [("identifier", token)] if len(split_or(token)) == 1:
             system, value = split_token(token)
         case _:
             raise _not_selective()

@@ -63,6 +63,7 @@ def test_no_condition_no_key() -> None:
         "identifier=|form-1",
         "identifier=urn:forms|",
         "identifier=a|b&status=completed",
+        "identifier=a|b,c|d",
         "_id=1",
     ],
 )
