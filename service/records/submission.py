@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,11 +18,13 @@ from service.records.identity import identified
 from service.records.narrative import with_narrative
 from service.records.ports import Acceptance, Clock, Key, KeyTaken, NewId, Pages, Store, Stored
 from service.records.references import localised, subject_issues
-from service.sdc.assessment import assess
+from service.sdc.assessment import Assessment, assess
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.explanation import triage_observation
 from service.sdc.extraction import extract
 from service.sdc.validation import validate
+
+log = logging.getLogger(__name__)
 
 DRAFT: Final = "in-progress"
 RETRACTED: Final = "entered-in-error"
@@ -127,7 +130,9 @@ class Intake:
         warnings = (*issues, *(note for note in notes if note.detail not in known))
         stored_response = self._identified(accepted, now)
         context = read_response(pack.questionnaire, stored_response, now)
-        triage = triage_observation(pack.plan, assess(pack.plan, context), context)
+        assessment = assess(pack.plan, context)
+        _log_faults(assessment, pack)
+        triage = triage_observation(pack.plan, assessment, context)
         return Acceptance(
             stored=Stored(stored_response, triage, warnings, keys.digest),
             record=self._record(context, triage, pack),
@@ -209,6 +214,13 @@ def _completed(response: Json, pack: Pack, now: datetime) -> tuple[Json, list[Is
         text = "The response does not say when it was authored; the time of its acceptance was taken."
         notes.append(_warning(text, "QuestionnaireResponse.authored", Detail.NO_AUTHORED))
     return response, notes
+
+
+def _log_faults(assessment: Assessment, pack: Pack) -> None:
+    # The rule counts as not assessed, which its page makes visible; whoever keeps the page must hear of it too.
+    for outcome in assessment.outcomes:
+        if outcome.fault is not None:
+            log.error("rule %s of %s could not be evaluated on a response", outcome.rule.id, pack.canonical)
 
 
 def _warning(text: str, expression: str, detail: Detail) -> Issue:

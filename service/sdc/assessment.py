@@ -6,8 +6,8 @@ the level. Of a draft only the rules of the highest level are judged.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from service.fhir.json import Json
@@ -40,7 +40,8 @@ class Reason:
 class RuleOutcome:
     """What came of one rule, the answers behind it, and the sentences for the patient when it fired.
 
-    `fault` says why a condition could not be evaluated; the rule is then not assessed.
+    `fault` says what could not be evaluated: the condition, and the rule is then not assessed; or only its reasons or
+    additions, and what the condition said stands.
     """
 
     rule: Rule
@@ -97,15 +98,31 @@ def _judge(rule: Rule, context: ResponseContext, environment: Environment) -> Ru
     focus = [Node.of_resource(context.counted)]
     try:
         held = rule.expression.test(focus, environment)
-        if held is True:
-            added = (text for expression, text in rule.additions if expression.test(focus, environment) is True)
-            sentences = (rule.sentence, *added)
-            return RuleOutcome(rule, RuleState.PRESENT, tuple(_reasons(rule, context, environment)), sentences)
     except EvaluationError as fault:
         return RuleOutcome(rule, RuleState.NOT_ASSESSED, (), (), str(fault))
     if held is False:
         return RuleOutcome(rule, RuleState.ABSENT, (), ())
-    return RuleOutcome(rule, RuleState.NOT_ASSESSED, tuple(_open_questions(rule, context, environment)), ())
+    if held is None:
+        return _explained(rule, RuleState.NOT_ASSESSED, (), lambda: _open_questions(rule, context, environment))
+
+    def additions() -> Iterator[str]:
+        return (text for expression, text in rule.additions if expression.test(focus, environment) is True)
+
+    present = _explained(rule, RuleState.PRESENT, (rule.sentence,), lambda: _reasons(rule, context, environment))
+    try:
+        return replace(present, sentences=(rule.sentence, *additions()))
+    except EvaluationError as fault:
+        return replace(present, fault=str(fault))
+
+
+def _explained(
+    rule: Rule, state: RuleState, sentences: tuple[str, ...], reasons: Callable[[], Iterator[Reason]]
+) -> RuleOutcome:
+    """The outcome with its reasons. What a condition said stands, also where the reasons cannot be told."""
+    try:
+        return RuleOutcome(rule, state, tuple(reasons()), sentences)
+    except EvaluationError as fault:
+        return RuleOutcome(rule, state, (), sentences, str(fault))
 
 
 def _reasons(rule: Rule, context: ResponseContext, environment: Environment) -> Iterator[Reason]:

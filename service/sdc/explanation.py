@@ -55,6 +55,8 @@ def explain(outcome: RuleOutcome) -> str:
     reasons = [_reason(reason) for reason in outcome.reasons]
     if reasons:
         parts.append(f"Because of: {'; '.join(reasons)}.")
+    if outcome.fault is not None:
+        parts.append(f"Not all of this could be evaluated: {outcome.fault}.")
     parts.append(f"Source: {'; '.join(_source(source) for source in rule.sources)}.")
     return " ".join(parts)
 
@@ -91,7 +93,7 @@ def _notes(assessment: Assessment) -> Iterator[str]:
 def _not_assessed(outcome: RuleOutcome) -> str:
     name = f"{outcome.rule.id} {outcome.rule.title}"
     if outcome.fault is not None:
-        return f"{name} (its condition could not be evaluated: {outcome.fault})"
+        return f"{name} (it could not be evaluated: {outcome.fault})"
     open_questions = ", ".join(f"“{reason.question}”" for reason in outcome.reasons)
     return f"{name} (open: {open_questions})" if open_questions else name
 

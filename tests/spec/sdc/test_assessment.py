@@ -119,6 +119,23 @@ def test_a_condition_that_fails_is_not_assessed_and_says_why() -> None:
     assert found.outcomes[0].fault is not None
 
 
+def test_a_fired_rule_stands_also_where_its_reasons_or_additions_cannot_be_told() -> None:
+    broken = {"textEquivalent": "More.", "condition": rule("x", "low", "(1 | 2) > 0")["condition"]}
+    (outcome,) = assessed(rule("A", "high", "%p", action=[broken]), p="yes").outcomes
+    assert (outcome.state, outcome.sentences) == (RuleState.PRESENT, ("Do A.",))
+    assert [reason.answers for reason in outcome.reasons] == [("Yes",)]
+    assert outcome.fault is not None
+    with_fault = questionnaire(
+        choice("p", "yes", text="Have you p?"), extension=[fact("p"), variable("broken", "(1 | 2) > 0")]
+    )
+    definition = {"topic": [{"text": "Triage"}], "action": [rule("A", "high", "%p or %broken")]}
+    compiled = compile_plan(definition, with_fault, Terminology.of([LEVEL_SYSTEM]))
+    sent = response(answered("p", "yes"), authored="2026-03-15")
+    (stands,) = assess(compiled, read_response(with_fault, sent, NOW)).outcomes
+    assert (stands.state, stands.sentences) == (RuleState.PRESENT, ("Do A.",))
+    assert stands.fault is not None
+
+
 def test_of_a_draft_only_the_highest_rules_are_judged() -> None:
     rules = (rule("A", "high", "%p"), rule("B", "middle", "true"))
     found = assessed(*rules, status="in-progress", p="no")

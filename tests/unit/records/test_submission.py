@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -171,6 +172,18 @@ class TestAccepting:
         assert [one.get("valueString") for one in kept[1:3]] == ["calf", "arm"]
         assert kept[3]["component"][0]["code"]["coding"][0]["code"] == "U1"
         assert [issue for one in kept for issue in model_issues(one)] == []
+
+    def test_a_rule_that_cannot_be_evaluated_is_accepted_as_not_assessed_and_logged_without_answers(
+        self, intake: Intake, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        plan = copy.deepcopy(PLAN)
+        plan["action"][0]["condition"][0]["expression"]["expression"] = "%resource.item.answer.value.length() > 3"  # type: ignore[index]
+        shelf = Shelf([assemble_pack("twitch", [QUESTIONNAIRE, plan, LEVELS])])
+        receipt = replace(intake, pages=shelf).submit(response(), APP)
+        assert "U1" in receipt.triage["note"][0]["text"]
+        assert [record.getMessage() for record in caplog.records] == [
+            f"rule U1 of {URL}|1.0.0 could not be evaluated on a response"
+        ]
 
     def test_the_receipt(self, intake: Intake) -> None:
         receipt = intake.submit(response(), APP)
