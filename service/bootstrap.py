@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
+from secrets import token_urlsafe
 from time import monotonic
 from urllib.parse import urlsplit
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from service.adapters.database import NewerSchema, open_database
 from service.adapters.fhir_server import RequestsFhirServer, Timeouts
@@ -21,11 +23,13 @@ from service.config import PREFIX, Auth, ConfigurationInvalid, Settings, is_loop
 from service.errors import Unavailable
 from service.packs import Pack, load_pack, load_packs, shipped_pages
 from service.records.delivery import Delivery
+from service.records.drafts import Drafts
 from service.records.evaluation import Evaluation
 from service.records.library import Library
 from service.records.population import OpenServer, Population
 from service.records.ports import Clock, NewId, Pages, Store
 from service.records.submission import Intake
+from service.web.helplines import COUNTRIES, Helplines, helplines
 from service.web.site import Site
 
 DISTRIBUTION = "symptom-intake"
@@ -63,8 +67,10 @@ class Services:
             intake=self.intake,
             evaluation=self.evaluation,
             population=self.population,
+            drafts=Drafts(self.intake, self.store, self.population, self.clock),
             clock=self.clock,
             new_id=self.new_id,
+            new_key=token_urlsafe,
             version=version(DISTRIBUTION),
             started_at=self.clock(),
             public_url=settings.public_url,
@@ -72,6 +78,9 @@ class Services:
             trusts_host=_host_test(settings),
             cors_origins=settings.cors_origins,
             max_body_bytes=settings.max_body_bytes,
+            helplines=_helplines(settings),
+            zone=ZoneInfo(settings.time_zone),
+            draft_lifetime=timedelta(days=settings.draft_days),
             worker_alive=worker_alive,
         )
 
@@ -171,6 +180,16 @@ class _Fixed:
 
     def __call__(self, refused: str | None = None) -> str | None:
         return self._token if refused is None else None
+
+
+def _helplines(settings: Settings) -> Helplines:
+    country = settings.country.upper() if settings.country is not None else None
+    if country is not None and country not in COUNTRIES:
+        raise ConfigurationInvalid(
+            f"{PREFIX}COUNTRY: the numbers of {', '.join(COUNTRIES)} are at hand; for another country set "
+            f"{PREFIX}EMERGENCY_NUMBER and {PREFIX}POISON_LINE instead"
+        )
+    return helplines(country, settings.emergency_number, settings.poison_line)
 
 
 def _open(settings: Settings) -> Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from enum import StrEnum
@@ -10,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -17,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 PREFIX = "SYMPTOM_INTAKE_"
 # A delivery asks for the server's abilities, and sends its transaction; one more where the first is refused.
 _REQUESTS_A_LEASE = 3
+_TELEPHONE = re.compile(r"\+?[0-9][0-9 ()/.-]{1,28}")
 
 
 class ConfigurationInvalid(Exception):
@@ -107,6 +110,28 @@ class Settings(BaseSettings):
         le=32 * 1024 * 1024,
         description="The largest request body that is read; a larger one is refused with 413.",
     )
+    country: str | None = Field(
+        default=None,
+        description="Where people answer (`US`, `GB`, …): whose emergency number and poison line they see.",
+    )
+    emergency_number: str | None = Field(
+        default=None,
+        description="The emergency number that people in danger are told to call, instead of the country's.",
+    )
+    poison_line: str | None = Field(
+        default=None,
+        description="The telephone number of the poison line, instead of the country's.",
+    )
+    time_zone: str = Field(
+        default="UTC",
+        description="The time zone of people whose browser does not tell theirs, such as `Europe/Madrid`.",
+    )
+    draft_days: int = Field(
+        default=30,
+        ge=1,
+        le=366,
+        description="How many days after its last change a form that was not sent can be opened again.",
+    )
     log_level: LogLevel = Field(
         default=LogLevel.INFO,
         description="`DEBUG`, `INFO`, `WARNING` or `ERROR`; logs never hold answers or tokens.",
@@ -167,6 +192,22 @@ class Settings(BaseSettings):
             whole = parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" == origin
             if not whole and origin != "*":
                 raise ValueError(f"'{origin}' is no origin; write scheme and host, such as https://app.example.org")
+        return value
+
+    @field_validator("emergency_number", "poison_line")
+    @classmethod
+    def _telephone_number(cls, value: str | None) -> str | None:
+        if value is not None and not _TELEPHONE.fullmatch(value):
+            raise ValueError("give a telephone number in digits, such as 112 or +1 800 222 1222")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_time_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as fault:
+            raise ValueError("give a name of the IANA time zone database, such as Europe/Madrid") from fault
         return value
 
     @field_validator("log_level", mode="before")

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from service.adapters import schema
 from service.adapters.letters import issue_json, letter_values
 from service.fhir.json import Json
 from service.records.outbox import Letter, State
-from service.records.ports import Acceptance, Key, KeyTaken, Stored
+from service.records.ports import Acceptance, Key, KeyTaken, Stored, Superseded
 from service.records.searchable import search_values
+from service.sdc.vocabulary import DRAFT_STATUS
 
 
 def write_acceptance(connection: Connection, acceptance: Acceptance) -> None:
-    """Write all of `acceptance`. Raises KeyTaken, after which the transaction must be rolled back."""
+    """Write all of `acceptance`. Raises KeyTaken or Superseded, after which the transaction must be rolled back."""
     stored = acceptance.stored
     _take_keys(connection, acceptance.keys, stored)
+    _take_place(connection, stored)
     _remember(connection, acceptance)
     _add_resources(connection, stored, (stored.resource, *acceptance.record))
     connection.execute(
@@ -55,6 +57,21 @@ def _take_keys(connection: Connection, keys: Sequence[Key], stored: Stored) -> N
         connection.execute(insert(schema.response_key), rows)
     except IntegrityError as fault:
         raise KeyTaken from fault
+
+
+def _take_place(connection: Connection, stored: Stored) -> None:
+    """Make way for `stored` as the newest version of its response."""
+    columns = schema.resource.c
+    versions = (columns.type == stored.resource["resourceType"], columns.id == stored.id)
+    if stored.version == 1:
+        if connection.execute(select(columns.seq).where(*versions)).first() is not None:
+            raise Superseded
+    else:
+        before = (*versions, columns.version == stored.version - 1, columns.current == true())
+        if connection.execute(update(schema.resource).where(*before).values(current=False)).rowcount != 1:
+            raise Superseded
+    if stored.resource["status"] != DRAFT_STATUS:
+        connection.execute(delete(schema.proposal).where(schema.proposal.c.response_id == stored.id))
 
 
 def _remember(connection: Connection, acceptance: Acceptance) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     make_url,
     select,
     true,
+    update,
 )
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -77,7 +78,7 @@ class Database:
         self._write_lock = Lock()
 
     def prepare(self) -> None:
-        """Make the tables where there are none. Raises NewerSchema, Unavailable."""
+        """Make the tables that are not there yet. Raises NewerSchema, Unavailable."""
         with self._write() as connection:
             if not inspect(connection).has_table(schema.schema_version.name):
                 schema.metadata.create_all(connection)
@@ -88,11 +89,30 @@ class Database:
                     f"The database has schema version {version}; this release knows {schema.SCHEMA_VERSION}. "
                     "Run the release that made it, or a later one."
                 )
+            if version < schema.SCHEMA_VERSION:
+                schema.metadata.create_all(connection)
+                connection.execute(update(schema.schema_version).values(version=schema.SCHEMA_VERSION))
 
     def accept(self, acceptance: Acceptance) -> None:
-        """Write all of `acceptance`, or nothing. Raises KeyTaken, Unavailable."""
+        """Write all of `acceptance`, or nothing. Raises KeyTaken, Superseded, Unavailable."""
         with self._write() as connection:
             write_acceptance(connection, acceptance)
+
+    def keep_proposal(self, response_id: str, proposal: Json, kept_at: datetime) -> None:
+        """Keep what a population proposes for a draft; the first proposal kept stays."""
+        table = schema.proposal
+        with self._write() as connection:
+            known = select(table.c.response_id).where(table.c.response_id == response_id)
+            if connection.execute(known).first() is None:
+                connection.execute(insert(table).values(response_id=response_id, body=proposal, kept_at=kept_at))
+
+    def proposal(self, response_id: str) -> Json | None:
+        """What a population proposed for a draft; None when nothing was kept."""
+        table = schema.proposal
+        with self._read() as connection:
+            statement = select(table.c.body).where(table.c.response_id == response_id)
+            body: Json | None = connection.execute(statement).scalar_one_or_none()
+            return body
 
     def find(self, keys: Sequence[Key]) -> Stored | None:
         """The response first accepted under one of `keys`, as it was acknowledged then."""
@@ -179,6 +199,13 @@ class Database:
         statement = select(schema.letter).order_by(schema.letter.c.id).limit(limit)
         if state is not None:
             statement = statement.where(schema.letter.c.state == state.value)
+        with self._read() as connection:
+            return tuple(letter_of(row) for row in connection.execute(statement))
+
+    def letters_of(self, response_id: str) -> tuple[Letter, ...]:
+        """The letters of one response, oldest first."""
+        table = schema.letter
+        statement = select(table).where(table.c.response_id == response_id).order_by(table.c.id)
         with self._read() as connection:
             return tuple(letter_of(row) for row in connection.execute(statement))
 

@@ -22,8 +22,8 @@ from sqlalchemy import types as sql_types
 
 from service.fhir.json import dumps, parse
 
-SCHEMA_VERSION: Final = 1
-"""The version these tables are; written into `schema_version` when they are made."""
+SCHEMA_VERSION: Final = 2
+"""The version these tables are. Each so far adds tables to the one before: 2 `proposal`."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -100,6 +100,14 @@ span: Final = Table(
     Column("high", BigInteger, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
+)
+
+proposal: Final = Table(
+    "proposal",
+    metadata,
+    Column("response_id", String, primary_key=True),
+    Column("body", FhirJson, nullable=False),
+    Column("kept_at", Moment, nullable=False),
 )
 
 receipt: Final = Table(

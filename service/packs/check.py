@@ -17,6 +17,7 @@ from service.packs.samples import sample_responses
 from service.sdc import vocabulary as sdc
 from service.sdc.context import read_response
 from service.sdc.extraction import extract
+from service.sdc.form import form_issues
 from service.sdc.support import unsupported_features
 
 _CREATES_ONLY = (
@@ -34,6 +35,7 @@ def check_pack(pack: Pack) -> list[Issue]:
     """
     issues = [issue for artifact in pack.artifacts for issue in model_issues(artifact)]
     issues.extend(unsupported_features(pack.questionnaire.definition))
+    issues.extend(form_issues(pack.questionnaire))
     issues.extend(_identity_issues(pack))
     issues.extend(_link_id_issues(pack))
     issues.extend(_condition_issues(pack))
@@ -83,6 +85,9 @@ def _expressions(pack: Pack) -> Iterator[tuple[str, Expression]]:
         yield from _template_expressions(template, f"Questionnaire.contained[{index}]")
     for index, rule in enumerate(pack.plan.rules):
         yield f"PlanDefinition.action[{index}].condition[0]", rule.expression
+    for advice in pack.plan.advice:
+        if advice.expression is not None:
+            yield f"PlanDefinition.contained (action {advice.id})", advice.expression
 
 
 def _template_expressions(node: Any, path: str) -> Iterator[tuple[str, Expression]]:

@@ -94,6 +94,10 @@ class KeyTaken(Exception):
     """Another submission with one of the keys was accepted first; nothing was written."""
 
 
+class Superseded(Exception):
+    """Another version of the response was written meanwhile; nothing was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where a resource of ours stands on a target: `location` is `Type/id` there, `etag` its version if answered."""
@@ -128,7 +132,19 @@ class Store(Protocol):
     """The database. Every method is one transaction and may raise Unavailable; returning means committed."""
 
     def accept(self, acceptance: Acceptance) -> None:
-        """Write all of `acceptance`, or nothing. Raises KeyTaken."""
+        """Write all of `acceptance`, or nothing. Raises KeyTaken.
+
+        A version after the first replaces the one before it as the newest, and raises Superseded unless that one still
+        is. A response that is complete has no proposal any more.
+        """
+        ...
+
+    def keep_proposal(self, response_id: str, proposal: Json, kept_at: datetime) -> None:
+        """Keep the response that a population proposes for the draft `response_id`; the first one kept stays."""
+        ...
+
+    def proposal(self, response_id: str) -> Json | None:
+        """What a population proposed for a draft; None when nothing was kept."""
         ...
 
     def find(self, keys: Sequence[Key]) -> Stored | None:
@@ -174,6 +190,10 @@ class Store(Protocol):
 
     def letters(self, state: State | None = None, limit: int = 100) -> tuple[Letter, ...]:
         """Letters in `state` (all when None), oldest first."""
+        ...
+
+    def letters_of(self, response_id: str) -> tuple[Letter, ...]:
+        """The letters of one response, oldest first."""
         ...
 
     def backlog(self) -> tuple[Backlog, ...]:

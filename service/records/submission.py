@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from service.errors import Conflict, Detail, Invalid, Issue, IssueType, Malformed, Severity, Unavailable, error
+from service.errors import (
+    Conflict,
+    Detail,
+    Invalid,
+    Issue,
+    IssueType,
+    Malformed,
+    PreconditionFailed,
+    Severity,
+    Unavailable,
+    error,
+)
 from service.fhir.json import Json
 from service.fhir.primitives import instant
 from service.packs import Pack
@@ -16,7 +27,7 @@ from service.records.composition import Activity, compose, provenance
 from service.records.idempotency import body_digest, condition_key, header_key, identifier_key
 from service.records.identity import identified
 from service.records.narrative import with_narrative
-from service.records.ports import Acceptance, Clock, Key, KeyTaken, NewId, Pages, Store, Stored
+from service.records.ports import Acceptance, Clock, Key, KeyTaken, NewId, Pages, Store, Stored, Superseded
 from service.records.references import localised, subject_issues
 from service.sdc.assessment import Assessment, assess
 from service.sdc.context import ResponseContext, read_response
@@ -85,12 +96,33 @@ class Intake:
         first = self._first_receipt(keys)
         if first is not None:
             return first
-        acceptance = self._prepare(response, keys)
+        acceptance = self._prepare(response, keys, self.new_id(), 1)
         try:
             self.store.accept(acceptance)
         except KeyTaken:
             return self._receipt_of_winner(keys)
         return _receipt(acceptance.stored, created=True)
+
+    def save(self, response: Json, response_id: str, version: int) -> Receipt:
+        """Keep `response` as what follows `version` of the draft `response_id`; 0 when there is no version yet.
+
+        Raises as `submit`, and PreconditionFailed when that version is not the newest any more, or is no draft.
+        """
+        _expect_response(response)
+        if version > 0:
+            self._expect_draft(response_id, version)
+        keys = _Keys(None, (), body_digest(response))
+        acceptance = self._prepare(localised(response, self.target_base_url), keys, response_id, version + 1)
+        try:
+            self.store.accept(acceptance)
+        except Superseded:
+            raise _not_newest(response_id) from None
+        return _receipt(acceptance.stored, created=version == 0)
+
+    def _expect_draft(self, response_id: str, version: int) -> None:
+        before = self.store.read("QuestionnaireResponse", response_id, version)
+        if before is None or before["status"] != DRAFT:
+            raise _not_newest(response_id)
 
     @property
     def _target(self) -> str | None:
@@ -117,7 +149,7 @@ class Intake:
             raise Unavailable([error(IssueType.TRANSIENT, text)], retry_after_seconds=1)
         return first
 
-    def _prepare(self, response: Json, keys: _Keys) -> Acceptance:
+    def _prepare(self, response: Json, keys: _Keys, response_id: str, version: int) -> Acceptance:
         now = self.clock()
         faults = [*subject_issues(response), *_status_issues(response)]
         pack = self._page(response, faults)
@@ -128,7 +160,7 @@ class Intake:
         accepted, notes = _completed(response, pack, now)
         known = {issue.detail for issue in issues}
         warnings = (*issues, *(note for note in notes if note.detail not in known))
-        stored_response = self._identified(accepted, now)
+        stored_response = _identified(accepted, response_id, version, now)
         context = read_response(pack.questionnaire, stored_response, now)
         assessment = assess(pack.plan, context)
         _log_faults(assessment, pack)
@@ -154,11 +186,6 @@ class Intake:
         text = f"No questionnaire '{canonical}' is published here. GET Questionnaire lists those that are."
         raise Invalid([*faults, error(IssueType.NOT_FOUND, text, place, Detail.UNKNOWN_QUESTIONNAIRE)])
 
-    def _identified(self, response: Json, now: datetime) -> Json:
-        meta = {name: value for name, value in response.get("meta", {}).items() if name not in _SERVER_META}
-        meta = {"versionId": "1", "lastUpdated": instant(now), **meta}
-        return with_narrative(identified({**response, "meta": meta}, self.new_id()))
-
     def _record(self, context: ResponseContext, triage: Json, pack: Pack) -> tuple[Json, ...]:
         """What stands beside the response: of a draft nothing, of a retracted one that it was retracted."""
         response = context.response
@@ -167,6 +194,12 @@ class Intake:
         if response["status"] == RETRACTED:
             return (provenance(response, [response], Activity.NULLIFY, context.now),)
         return compose(response, extract(pack.extraction, context, self.new_id), triage, context.now)
+
+
+def _identified(response: Json, response_id: str, version: int, now: datetime) -> Json:
+    meta = {name: value for name, value in response.get("meta", {}).items() if name not in _SERVER_META}
+    meta = {"versionId": str(version), "lastUpdated": instant(now), **meta}
+    return with_narrative(identified({**response, "meta": meta}, response_id))
 
 
 _SERVER_META: Final = frozenset({"versionId", "lastUpdated"})
@@ -221,6 +254,8 @@ def _log_faults(assessment: Assessment, pack: Pack) -> None:
     for outcome in assessment.outcomes:
         if outcome.fault is not None:
             log.error("rule %s of %s could not be evaluated on a response", outcome.rule.id, pack.canonical)
+    for advice in assessment.undecided_advice:
+        log.error("the condition of %s of %s could not be evaluated on a response", advice, pack.canonical)
 
 
 def _warning(text: str, expression: str, detail: Detail) -> Issue:
@@ -233,6 +268,11 @@ def _conflict(key: Key, stored: Stored) -> Conflict:
         "Update that response, or send this one under a key of its own."
     )
     return Conflict([error(IssueType.DUPLICATE, text)])
+
+
+def _not_newest(response_id: str) -> PreconditionFailed:
+    text = f"QuestionnaireResponse/{response_id} was changed or completed meanwhile. Read it again first."
+    return PreconditionFailed([error(IssueType.CONFLICT, text)])
 
 
 def _receipt(stored: Stored, *, created: bool) -> Receipt:

@@ -17,7 +17,7 @@ from service.fhirpath import Item as Value
 from service.fhirpath import json_value, type_name
 from service.sdc import vocabulary as sdc
 from service.sdc.comparison import answer_key
-from service.sdc.questionnaire import Item, ItemType
+from service.sdc.questionnaire import Item, ItemType, Option
 
 # A translation that says no more than that two concepts are unlike, or have to do with one another, is no answer.
 _USABLE: Final = frozenset({"equivalent", "equal", "wider", "subsumes", "inexact"})
@@ -86,17 +86,17 @@ def _option(item: Item, kind: str, content: Any, known: Translations) -> Json | 
     for coding in _codings(content):
         option = item.option_keys.get(answer_key("valueCoding", coding))
         if option is not None:
-            return _plain(option.value)
+            return option_answer(option)
     for coding in _codings(content):
         for system, code in known.get((str(coding.get("system")), str(coding.get("code"))), ()):
             option = item.option_keys.get(("valueCoding", system, code))
             if option is not None:
-                return _plain(option.value)
+                return option_answer(option)
     if isinstance(content, dict):
         return None
-    named = [option.value for option in item.options or () if option.key[-1] == str(content)]
+    named = [option for option in item.options or () if option.key[-1] == str(content)]
     if len(named) == 1:
-        return _plain(named[0])
+        return option_answer(named[0])
     is_open = item.type is ItemType.OPEN_CHOICE and kind in _STRINGS and kind != "code"
     return {"valueString": content} if is_open and not named else None
 
@@ -116,13 +116,13 @@ def _codings(content: Any) -> Iterator[Json]:
     yield from content.get("coding", [content] if "code" in content else [])
 
 
-def _plain(option: Json) -> Json:
-    """The value of an option without what only a form shows."""
+def option_answer(option: Option) -> Json:
+    """The answer that choosing `option` gives: its value, without what only a form shows."""
     return {
         key: {name: part for name, part in value.items() if not name.startswith("_")}
         if isinstance(value, dict)
         else value
-        for key, value in option.items()
+        for key, value in option.value.items()
     }
 
 

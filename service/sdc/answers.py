@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from calendar import month_name
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from service.errors import Detail, Issue, IssueType, error
-from service.fhir.elements import choice_key
+from service.fhir.elements import choice_key, typed_extension_value
 from service.fhir.json import Json
 from service.fhir.primitives import is_date, is_datetime, is_decimal, is_integer, is_string, is_time, is_uri
 from service.fhir.r4_terminology import UCUM, is_unit_of
 from service.fhirpath import Environment
+from service.sdc import vocabulary as sdc
 from service.sdc.comparison import answer_key
-from service.sdc.questionnaire import Item, ItemType
+from service.sdc.questionnaire import Item, ItemType, Option
 
 _PRIMITIVES: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
     {
@@ -56,7 +58,36 @@ def answer_text(item: Item, answer: Json) -> str:
     if key is None:
         return ""
     option = item.option_keys.get(answer_key(key, answer[key]))
-    value = option.value[key] if option else answer[key]
+    return value_text(option.value[key] if option else answer[key])
+
+
+def answer_label(item: Item, answer: Json) -> str:
+    """One answer as the person who gave it read it: an option by its label in a form, else as `answer_text`."""
+    key = choice_key(answer)
+    if key is None:
+        return ""
+    option = item.option_keys.get(answer_key(key, answer[key]))
+    if option is not None:
+        return option_label(option)
+    text = value_text(answer[key])
+    return _date_words(text) if key == "valueDate" and is_date(text) else text
+
+
+def option_label(option: Option) -> str:
+    """How a form words an option: the plain text (`rendering-markdown`) beside its display, else the display itself."""
+    [value] = option.value.values()
+    sibling = value.get("_display", {}) if isinstance(value, dict) else {}
+    return typed_extension_value(sibling, sdc.RENDERING_MARKDOWN, str) or value_text(value)
+
+
+def _date_words(text: str) -> str:
+    """A FHIR date as people write it: "27 March 2025", "March 2025" or "2025"."""
+    year, month, day = (*text.split("-"), "", "")[:3]
+    return " ".join(part for part in (day.lstrip("0"), month and month_name[int(month)], year) if part)
+
+
+def value_text(value: Any) -> str:
+    """A value of an answer in words."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, dict):

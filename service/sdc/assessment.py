@@ -14,9 +14,9 @@ from service.fhir.json import Json
 from service.fhirpath import Environment, EvaluationError, Node
 from service.fhirpath import Item as Value
 from service.sdc import vocabulary as sdc
-from service.sdc.answers import answer_text
+from service.sdc.answers import answer_label, answer_text
 from service.sdc.context import ResponseContext, Variables
-from service.sdc.triage import Fact, Level, Rule, TriagePlan
+from service.sdc.triage import Advice, Fact, Level, Rule, TriagePlan
 
 
 class RuleState(StrEnum):
@@ -29,11 +29,15 @@ class RuleState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A question behind a rule's outcome, as asked, and its answers as given; no answers: it is still open."""
+    """A question behind a rule's outcome, as asked, and its answers as given; no answers: it is still open.
+
+    `labels` are the answers in the words that the person chose them by.
+    """
 
     link_id: str
     question: str
     answers: tuple[str, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,16 @@ class RuleOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The outcomes of the rules judged, in the plan's order. `level` is None for a draft where nothing fired."""
+    """The outcomes of the rules judged, in the plan's order. `level` is None for a draft where nothing fired.
+
+    `advice` is what goes with this result beside its rules; of a draft, nothing. `undecided_advice` names what was left
+    out because its condition could not be evaluated: it might calm wrongly.
+    """
 
     level: Level | None
     outcomes: tuple[RuleOutcome, ...]
+    advice: tuple[Advice, ...]
+    undecided_advice: tuple[str, ...]
     is_draft: bool
 
     @property
@@ -83,7 +93,25 @@ def assess(plan: TriagePlan, context: ResponseContext) -> Assessment:
                 outcomes[rule.id] = _judge(rule, context, environment)
     fired = [outcome.rule.level for outcome in outcomes.values() if outcome.state is RuleState.PRESENT]
     ordered = tuple(outcomes[rule.id] for rule in judged)
-    return Assessment(max(fired, default=None), ordered, is_draft)
+    environment = _stage_environment(context, ordered)
+    told = [] if is_draft else [(advice, _is_fitting(advice, context, environment)) for advice in plan.advice]
+    return Assessment(
+        level=max(fired, default=None),
+        outcomes=ordered,
+        advice=tuple(advice for advice, fits in told if fits is True),
+        undecided_advice=tuple(advice.id for advice, fits in told if fits is None),
+        is_draft=is_draft,
+    )
+
+
+def _is_fitting(advice: Advice, context: ResponseContext, environment: Environment) -> bool | None:
+    """Whether the condition of `advice` holds; None when it cannot be evaluated."""
+    try:
+        return advice.expression is None or (
+            advice.expression.test([Node.of_resource(context.counted)], environment) is True
+        )
+    except EvaluationError:
+        return None
 
 
 def _stage_environment(context: ResponseContext, earlier: Sequence[RuleOutcome]) -> Environment:
@@ -150,7 +178,9 @@ def _answered(link_ids: frozenset[str], literals: frozenset[str], context: Respo
         if link_id in link_ids:
             answers = context.counted_answers.get(link_id, ())
             named = [answer for answer in answers if _code(answer) in literals]
-            yield Reason(link_id, item.text, tuple(answer_text(item, answer) for answer in named or answers))
+            behind = named or answers
+            texts = tuple(answer_text(item, answer) for answer in behind)
+            yield Reason(link_id, item.text, texts, tuple(answer_label(item, answer) for answer in behind))
 
 
 def _code(answer: Json) -> str | None:

@@ -58,19 +58,19 @@ _SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
 _SHOWN_ONLY = frozenset(
     {
         sdc.UNIT,
-        _CORE + "questionnaire-hidden",
-        _CORE + "questionnaire-itemControl",
+        sdc.HIDDEN,
+        sdc.ITEM_CONTROL,
         _CORE + "questionnaire-choiceOrientation",
-        _CORE + "questionnaire-displayCategory",
-        _CORE + "questionnaire-optionPrefix",
-        _CORE + "entryFormat",
+        sdc.DISPLAY_CATEGORY,
+        sdc.OPTION_PREFIX,
+        sdc.ENTRY_FORMAT,
         _CORE + "translation",
         _CORE + "rendering-style",
-        _CORE + "rendering-markdown",
+        sdc.RENDERING_MARKDOWN,
         _CORE + "rendering-xhtml",
         _CORE + "designNote",
-        _SDC + "shortText",
-        _SDC + "openLabel",
+        sdc.SHORT_TEXT,
+        sdc.OPEN_LABEL,
         _SDC + "optionalDisplay",
     }
 )

@@ -2,7 +2,8 @@
 
 One action is one rule: `id`, `title`, `textEquivalent` (the sentence for the patient), `code` (the level), `condition`
 (FHIRPath, three-valued), `documentation` (the sources, each with `label` page, guidance or policy). A nested action
-with a condition adds a sentence where it holds. Levels are ordered by the property `order` of their CodeSystem.
+with a condition adds a sentence where it holds. Levels are ordered by the property `order` of their CodeSystem. The
+actions of a contained PlanDefinition are advice: shown with a result where their condition holds, and no rules.
 """
 
 from __future__ import annotations
@@ -25,11 +26,15 @@ _STRING_LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'")
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A triage level: its code, how high it stands, and its interpretation code (N, A, AA) when it has one."""
+    """A triage level: its code, how high it stands, and its interpretation code (N, A, AA) when it has one.
+
+    `definition` says to people what to do, and by when.
+    """
 
     system: str
     code: str
     display: str
+    definition: str
     order: int
     interpretation: str | None
 
@@ -82,12 +87,24 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What a result says beside its rules, such as home care; shown where `expression` is true, or always without."""
+
+    id: str
+    title: str
+    text: str
+    sources: tuple[Source, ...]
+    expression: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
 class TriagePlan:
     """A compiled PlanDefinition; `code` is the CodeableConcept of its result. `issues` say what is unusable in it."""
 
     definition: Json
     code: Json
     rules: tuple[Rule, ...]
+    advice: tuple[Advice, ...]
     levels: tuple[Level, ...]
     issues: tuple[Issue, ...]
 
@@ -95,6 +112,11 @@ class TriagePlan:
     def highest(self) -> Level:
         """The level that no other exceeds."""
         return max(self.levels)
+
+    @property
+    def disclaimer(self) -> str:
+        """What goes with every result: what it is not."""
+        return str(self.definition.get("usage", ""))
 
 
 def compile_plan(definition: Json, questionnaire: Questionnaire, terminology: Terminology) -> TriagePlan:
@@ -116,6 +138,7 @@ class _Compiler:
         facts = _facts(self.questionnaire)
         levels = {(level.system, level.code): level for level in self._levels()}
         rules = tuple(self._rules(facts, levels))
+        advice = tuple(self._advice())
         topics = self.definition.get("topic", [])
         if not topics:
             text = "The plan needs a topic: the code of the Observation that carries its result."
@@ -126,6 +149,7 @@ class _Compiler:
             definition=self.definition,
             code=topics[0] if topics else {},
             rules=rules,
+            advice=advice,
             levels=tuple(sorted(levels.values())),
             issues=tuple(self.issues),
         )
@@ -143,7 +167,8 @@ class _Compiler:
                 if isinstance(order, int):
                     interpretation = concept_property(concept, "interpretation")
                     display = str(concept.get("display", concept["code"]))
-                    yield Level(str(system), concept["code"], display, order, interpretation)
+                    definition = str(concept.get("definition", display))
+                    yield Level(str(system), concept["code"], display, definition, order, interpretation)
 
     def _actions(self) -> list[Json]:
         actions: list[Json] = self.definition.get("action", [])
@@ -180,6 +205,18 @@ class _Compiler:
                 facts=tuple(facts[name] for name in sorted(expression.variables) if name in facts),
             )
 
+    def _advice(self) -> Iterator[Advice]:
+        for position, contained in enumerate(self.definition.get("contained", [])):
+            for index, action in enumerate(contained.get("action", [])):
+                path = f"PlanDefinition.contained[{position}].action[{index}]"
+                missing = [name for name in ("id", "title", "textEquivalent") if not action.get(name)]
+                if missing:
+                    self._refuse(IssueType.REQUIRED, f"Advice needs {', '.join(missing)}.", path)
+                    continue
+                expression = self._condition(action, path) if "condition" in action else None
+                sources = tuple(self._sources(action, path))
+                yield Advice(action["id"], action["title"], action["textEquivalent"], sources, expression)
+
     def _additions(self, action: Json, path: str) -> Iterator[tuple[Expression, str]]:
         for index, nested in enumerate(action.get("action", [])):
             expression = self._condition(nested, f"{path}.action[{index}]")
@@ -191,7 +228,7 @@ class _Compiler:
             citation = document.get("citation") or document.get("display") or ""
             yield Source(document.get("label", ""), citation, document.get("url"))
         if not action.get("documentation"):
-            self._refuse(IssueType.REQUIRED, f"The rule {action.get('id')} names no source.", f"{path}.documentation")
+            self._refuse(IssueType.REQUIRED, f"'{action.get('id')}' names no source.", f"{path}.documentation")
 
     def _condition(self, action: Json, path: str) -> Expression | None:
         conditions = action.get("condition", [])

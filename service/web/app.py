@@ -6,12 +6,19 @@ from flask import Flask
 
 from service.web.errors import register_errors
 from service.web.fhir_api import fhir_routes
+from service.web.form import form_routes
+from service.web.form_view import RIGHT_TO_LEFT
+from service.web.helplines import dialled
 from service.web.monitoring import monitoring_routes
 from service.web.operations import operation_routes
 from service.web.populating import questionnaire_operation_routes
+from service.web.result import result_routes
 from service.web.security import register_cors, register_request_id, register_security_headers, register_trusted_hosts
 from service.web.site import Site
 from service.web.start import start_routes
+
+# The addresses of static files carry the release, so browsers may keep them.
+_STATIC_SECONDS = 86_400
 
 
 def create_app(site: Site) -> Flask:
@@ -19,6 +26,7 @@ def create_app(site: Site) -> Flask:
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = site.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = site.max_body_bytes
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _STATIC_SECONDS
     app.url_map.strict_slashes = False
     register_request_id(app, site.new_id)
     register_trusted_hosts(app, site.trusts_host)
@@ -30,4 +38,11 @@ def create_app(site: Site) -> Flask:
     app.register_blueprint(questionnaire_operation_routes(site))
     app.register_blueprint(monitoring_routes(app, site.store, site.clock, site.worker_alive, site.fhir_server_url))
     app.register_blueprint(start_routes(site))
+    app.register_blueprint(form_routes(site))
+    app.register_blueprint(result_routes(site))
+    app.jinja_env.globals.update(
+        dialled=dialled, helplines=site.helplines, right_to_left=RIGHT_TO_LEFT, version=site.version
+    )
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
     return app

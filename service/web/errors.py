@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from service.errors import (
@@ -43,7 +44,7 @@ STATUS: Mapping[type[DomainError], int] = {
 
 _HTTP_ISSUES: Mapping[int, tuple[IssueType, str]] = {
     400: (IssueType.INVALID, "The request cannot be read."),
-    404: (IssueType.NOT_FOUND, "There is nothing at this address. GET [base]/metadata lists what is served."),
+    404: (IssueType.NOT_FOUND, "There is nothing at this address. GET /fhir/metadata lists what the FHIR API serves."),
     405: (IssueType.NOT_SUPPORTED, "This address does not take that method; the Allow header names those it takes."),
     406: (IssueType.NOT_SUPPORTED, "Only JSON is served here."),
     413: (IssueType.TOO_LONG, "The body is larger than this server reads."),
@@ -103,5 +104,9 @@ def describe(fault: BaseException) -> str:
 def _answer(issues: Iterable[Issue], status: int, headers: Mapping[str, str]) -> Response:
     if request.path == "/fhir" or request.path.startswith("/fhir/"):
         return fhir_answer(request, operation_outcome(issues), status, headers)
-    text = "\n".join(issue.text for issue in issues)
+    told = [*issues]
+    if request.accept_mimetypes.accept_html:
+        page = render_template("error.html", title=HTTPStatus(status).phrase, issues=told)
+        return Response(page, status, headers, content_type="text/html; charset=utf-8")
+    text = "\n".join(issue.text for issue in told)
     return Response(f"{text}\n", status, headers, content_type="text/plain; charset=utf-8")

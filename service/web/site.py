@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 
 from flask import Request
 
 from service.packs import Pack
+from service.records.drafts import Drafts
 from service.records.evaluation import Evaluation
 from service.records.population import Population
 from service.records.ports import Clock, NewId, Store
 from service.records.submission import Intake
+from service.web.helplines import Helplines
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Site:
 
     `public_url` is the address clients use, without /fhir (None: the one they called); `trusts_host` says whether a
     request to a host name is answered; `worker_alive` tells whether this process's delivery worker lives (None: it
-    has none); `started_at` is aware UTC.
+    has none); `started_at` is aware UTC; `zone` is the time zone of people whose browser does not tell theirs;
+    `draft_lifetime` is how long a form that was not sent can be opened again; `new_key` makes a secret to open it with.
     """
 
     packs: tuple[Pack, ...]
@@ -29,8 +32,10 @@ class Site:
     intake: Intake
     evaluation: Evaluation
     population: Population
+    drafts: Drafts
     clock: Clock
     new_id: NewId
+    new_key: Callable[[], str]
     version: str
     started_at: datetime
     public_url: str | None
@@ -38,6 +43,9 @@ class Site:
     trusts_host: Callable[[str], bool]
     cors_origins: tuple[str, ...]
     max_body_bytes: int
+    helplines: Helplines
+    zone: tzinfo
+    draft_lifetime: timedelta
     worker_alive: Callable[[], bool | None]
 
     def fhir_base(self, request: Request) -> str:

@@ -21,7 +21,6 @@ def start_routes(site: Site) -> Blueprint:
             packs=site.packs,
             base=base,
             response_type=RESPONSE_TYPE,
-            version=site.version,
             fhir_server_url=site.fhir_server_url,
         )
 

@@ -1,0 +1,105 @@
+"""Responses that people fill in here, step by step: each step is kept as a version of an in-progress response.
+
+Whoever holds a draft's key may open it. The response's id is made from the key, so that nothing has to be remembered
+of a form before its first answer, and an id that stands in records opens nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+from uuid import UUID
+
+from service.errors import DomainError, PreconditionFailed
+from service.fhir.json import Json
+from service.packs import Pack
+from service.records.identity import IDENTITY_SYSTEM
+from service.records.population import Population
+from service.records.population_request import PopulationRequest
+from service.records.ports import Clock, Store
+from service.records.submission import DRAFT, Intake, Receipt
+
+log = logging.getLogger(__name__)
+
+_MOST_TRIES: Final = 8
+_OWN: Final = frozenset({"resourceType", "questionnaire", "status", "subject", "authored", "item"})
+PERSON_SYSTEM: Final = f"{IDENTITY_SYSTEM}/person"
+"""The system of the identifier of a person who fills in a form and is not known otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """Keeps drafts and completes them. `population` proposes answers from the patient's record."""
+
+    intake: Intake
+    store: Store
+    population: Population
+    clock: Clock
+
+    def read(self, draft_id: str) -> Json | None:
+        """The response `draft_id` as it stands, draft or not; None before its first step was kept."""
+        return self.store.read("QuestionnaireResponse", draft_id)
+
+    def revise(self, draft_id: str, blank: Json, change: Callable[[Json], Json]) -> Receipt:
+        """Keep what `change` makes of the draft (of `blank` when there is none), also against others who do the same.
+
+        Raises Invalid (nothing is kept), Unavailable, and PreconditionFailed when the response is no draft any more.
+        """
+        for _ in range(_MOST_TRIES):
+            now = self.read(draft_id)
+            version = 0 if now is None else int(now["meta"]["versionId"])
+            before = blank if now is None else {name: value for name, value in now.items() if name in _OWN}
+            try:
+                return self.intake.save(change(before), draft_id, version)
+            except PreconditionFailed as refusal:
+                newest = self.read(draft_id)
+                if newest is not None and newest["status"] != DRAFT:
+                    raise
+                last = refusal
+        raise last
+
+    def propose(self, pack: Pack, response: Json) -> Json | None:
+        """A response with first answers from the record of the subject, and defaults; None when none can be had."""
+        subject = response.get("subject", {})
+        known = "reference" in subject
+        request = PopulationRequest(subject=subject if known else None, local=known)
+        try:
+            answer = self.population.populate(request, pack)
+        except DomainError as fault:
+            # The person answers without proposals. The texts are left out: they may quote the record.
+            log.warning("no first answers for a form: %s", ", ".join(issue.code.value for issue in fault.issues))
+            return None
+        parameters = {one["name"]: one["resource"] for one in answer["parameter"]}
+        for issue in parameters.get("issues", {}).get("issue", []):
+            place = ", ".join(issue.get("expression", []))
+            log.warning("a first answer for a form is missing: %s %s", issue["code"], place)
+        proposal: Json = parameters["response"]
+        return proposal
+
+    def keep_proposal(self, draft_id: str, pack: Pack, response: Json) -> None:
+        """Ask for proposals once, and keep them for the steps to come."""
+        if self.store.proposal(draft_id) is None:
+            proposal = self.propose(pack, response)
+            if proposal is not None:
+                self.store.keep_proposal(draft_id, proposal, self.clock())
+
+    def proposal(self, draft_id: str) -> Json | None:
+        """What was proposed for the draft."""
+        return self.store.proposal(draft_id)
+
+
+def draft_id(key: str) -> str:
+    """The id of the response that `key` opens: a UUID of the key's SHA-256."""
+    return str(UUID(bytes=sha256(key.encode()).digest()[:16], version=4))
+
+
+def unknown_person(draft_id: str) -> Json:
+    """The subject of a response whose person is not known: an identifier of their own for this one form."""
+    return {
+        "type": "Patient",
+        "identifier": {"system": PERSON_SYSTEM, "value": draft_id},
+        "display": "The person who filled in the form",
+    }

@@ -1,0 +1,124 @@
+"""The check page of a form: every answer with a way to change it, and the button that sends them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from service.errors import Detail, Invalid, PreconditionFailed
+from service.fhir.json import Json
+from service.fhir.primitives import instant
+from service.sdc.answers import answer_label
+from service.sdc.context import ResponseContext
+from service.sdc.drafting import Asked, asked, completed, settle
+from service.sdc.form import Step
+from service.sdc.questionnaire import ItemType
+from service.sdc.validation import context_issues
+from service.web.fields import field_name, html_id
+from service.web.form_reading import advice, question_path
+from service.web.form_view import item_label
+from service.web.visits import Visit, person_zone
+
+_ABSENCE = (Detail.REQUIRED_MISSING, Detail.TOO_FEW_ANSWERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One entry of an error summary: the question, what is wrong, and the address of the question."""
+
+    label: str
+    text: str
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One question of the check page, its answers, and where to change them."""
+
+    id: str
+    label: str
+    answers: tuple[str, ...]
+    address: str
+    error: str | None
+
+
+def check_page(visit: Visit, context: ResponseContext, problems: list[Problem]) -> str:
+    """The check page, with what keeps the answers from being sent."""
+    wrong = {problem.address: problem.text for problem in problems}
+    sections = []
+    for step in visit.steps(context):
+        lines = []
+        for one in asked(context, step.items):
+            address = _address(visit, one, step)
+            answers = tuple(answer_label(one.item, given) for given in one.answers)
+            lines.append(Line(_id(one), item_label(one.item), answers, address, wrong.get(address)))
+        sections.append((step, lines))
+    return render_template("form/check.html", visit=visit, pack=visit.pack, sections=sections, problems=problems)
+
+
+def send_answers(visit: Visit) -> ResponseReturnValue:
+    """Completes the draft and leads to its result; or the check page, with what keeps it from being complete."""
+    now = visit.site.clock()
+    zone = person_zone(visit.site)
+
+    def change(response: Json) -> Json:
+        finished = completed(settle(visit.pack.questionnaire, response, now).response)
+        return {**finished, "status": "completed", "authored": instant(now.astimezone(zone))}
+
+    problems = _problems(visit, change(visit.response))
+    if problems:
+        return check_page(visit, visit.context(), problems), 422
+    try:
+        visit.site.drafts.revise(visit.id, visit.response, change)
+    except PreconditionFailed:
+        # Sent twice at once: both see what came of it.
+        return to_result(visit.id)
+    except Invalid as refusal:
+        # Another tab changed an answer between the check and the sending.
+        return check_page(visit, visit.context(), [Problem("", issue.text, None) for issue in refusal.issues]), 422
+    return to_result(visit.id)
+
+
+def to_result(response_id: str) -> ResponseReturnValue:
+    """The way to the result of answers that were sent, be it now or before."""
+    return redirect(url_for("result.result", response_id=response_id), 303)
+
+
+def missing_text(one: Asked) -> str:
+    """What to do about a question without the answers it needs."""
+    if one.item.min_occurs > 1:
+        return f"Give at least {one.item.min_occurs} answers."
+    return "Choose an answer." if one.item.options or one.item.type is ItemType.BOOLEAN else "Write an answer."
+
+
+def _problems(visit: Visit, response: Json) -> list[Problem]:
+    """What keeps the response from being sent, question by question."""
+    context = settle(visit.pack.questionnaire, response, visit.site.clock())
+    places: dict[str, tuple[Asked, Step]] = {}
+    problems = []
+    for step in visit.steps(context):
+        for one in asked(context, step.items):
+            if one.entry is not None:
+                places[one.entry.path] = (one, step)
+            if one.is_missing:
+                problems.append(Problem(item_label(one.item), missing_text(one), _address(visit, one, step)))
+    for issue in context_issues(context):
+        if not issue.is_error or (problems and issue.detail in _ABSENCE):
+            continue
+        found = places.get(question_path(issue, places))
+        if found is None:
+            problems.append(Problem("", issue.text, None))
+        else:
+            one, step = found
+            problems.append(Problem(item_label(one.item), advice(one.item, issue), _address(visit, one, step)))
+    return problems
+
+
+def _address(visit: Visit, one: Asked, step: Step) -> str:
+    return visit.step_address(step, anchor=_id(one), **{"from": "check"})
+
+
+def _id(one: Asked) -> str:
+    return html_id(field_name(one.item, one.rows))

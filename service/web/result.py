@@ -1,0 +1,115 @@
+"""What came of a response, for the person who gave it: what to do, why, and where their answers are now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from enum import StrEnum
+from typing import Final
+
+from flask import Blueprint, Response, abort, render_template
+from flask.typing import ResponseReturnValue
+
+from service.fhir.json import Json, dumps
+from service.packs import Pack
+from service.records.outbox import Letter, State
+from service.records.submission import DRAFT, RETRACTED
+from service.sdc.assessment import RuleOutcome
+from service.web.content import FHIR_JSON
+from service.web.site import Site
+
+RESPONSE_TYPE: Final = "QuestionnaireResponse"
+
+
+class Arrival(StrEnum):
+    """Where the answers are."""
+
+    HERE = "here"
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where the answers are, and, once they have arrived, since when (in words)."""
+
+    arrival: Arrival
+    since: str = ""
+
+
+def result_routes(site: Site) -> Blueprint:
+    """The routes of a response's result."""
+    routes = Blueprint("result", __name__, url_prefix="/responses")
+
+    @routes.get("/<response_id>")
+    def result(response_id: str) -> ResponseReturnValue:
+        response, pack = _found(site, response_id)
+        authored = _in_words(response["authored"], site.zone)
+        if response["status"] == RETRACTED:
+            return render_template("result/retracted.html", pack=pack, authored=authored)
+        judged = site.evaluation.assess(response)
+        return render_template(
+            "result/result.html",
+            pack=pack,
+            response_id=response_id,
+            is_draft=response["status"] == DRAFT,
+            authored=authored,
+            assessment=judged.assessment,
+            is_highest=judged.assessment.level == judged.plan.highest,
+            deciding=_deciding(judged.assessment.fired),
+            whereabouts=_whereabouts(site.store.letters_of(response_id), site.zone),
+        )
+
+    @routes.get("/<response_id>/download")
+    def download(response_id: str) -> ResponseReturnValue:
+        response, _ = _found(site, response_id)
+        record = site.store.record(response_id, int(response["meta"]["versionId"]))
+        bundle: Json = {
+            "resourceType": "Bundle",
+            "type": "collection",
+            "timestamp": response["meta"]["lastUpdated"],
+            "entry": [{"fullUrl": f"urn:uuid:{one['id']}", "resource": one} for one in record],
+        }
+        headers = {"Content-Disposition": f'attachment; filename="response-{response_id}.json"'}
+        return Response(dumps(bundle, indent=2), headers=headers, content_type=f"{FHIR_JSON}; charset=utf-8")
+
+    return routes
+
+
+def _found(site: Site, response_id: str) -> tuple[Json, Pack]:
+    response = site.store.read(RESPONSE_TYPE, response_id)
+    pack = None if response is None else site.population.pages.resolve(response["questionnaire"])
+    if response is None or pack is None:
+        abort(404)
+    return response, pack
+
+
+def _deciding(fired: tuple[RuleOutcome, ...]) -> tuple[RuleOutcome, ...]:
+    """The rules that decide the level: those of the highest level that fired."""
+    return tuple(outcome for outcome in fired if outcome.rule.level == fired[0].rule.level)
+
+
+def _whereabouts(letters: tuple[Letter, ...], zone: tzinfo) -> Whereabouts:
+    states = [letter.state for letter in letters]
+    if not states:
+        return Whereabouts(Arrival.HERE)
+    if State.DEAD in states or State.DISCARDED in states:
+        return Whereabouts(Arrival.STOPPED)
+    if any(state is not State.DELIVERED for state in states):
+        return Whereabouts(Arrival.WAITING)
+    return Whereabouts(Arrival.DELIVERED, _in_words(letters[-1].changed_at.isoformat(), zone))
+
+
+def _in_words(moment: str, zone: tzinfo) -> str:
+    """A dateTime as people read it: in its own offset, or in `zone` where it is in UTC."""
+    if len(moment) <= len("2026-01-01"):
+        return moment
+    parsed = datetime.fromisoformat(moment)
+    local = parsed.astimezone(zone) if parsed.utcoffset() == timedelta() else parsed
+    return f"{local.day} {local:%B %Y} at {local:%H:%M} ({_offset(local)})"
+
+
+def _offset(moment: datetime) -> str:
+    offset = moment.strftime("%z")
+    return "UTC" if offset in ("", "+0000") else f"UTC{offset[:3]}:{offset[3:5]}"

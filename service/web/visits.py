@@ -1,0 +1,214 @@
+"""A visit to a form: whose draft it is, and by what right it is opened.
+
+A draft is opened by its key, which stands in a cookie of the browser session, or in the link that a person kept. A
+POST carries the key in its body, which no other site knows: it needs no cookie, so an expired session loses nothing,
+and a forged request finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Any, Final, NoReturn
+
+from flask import abort, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask.wrappers import Response
+
+from service.fhir.json import Json
+from service.fhir.primitives import instant
+from service.packs import Pack
+from service.records.drafts import draft_id, unknown_person
+from service.records.references import subject_issues
+from service.records.submission import DRAFT
+from service.sdc.context import ResponseContext
+from service.sdc.drafting import settle
+from service.sdc.form import Step, form_steps
+from service.web.form_reading import Proposals, proposals_of
+from service.web.site import Site
+
+COOKIE: Final = "draft"
+_MOST_OFFSET_MINUTES: Final = 14 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request to one draft. `response` is the draft as kept; as it begins, where nothing is `kept` yet."""
+
+    site: Site
+    pack: Pack
+    id: str
+    key: str
+    response: Json
+    kept: bool
+
+    @property
+    def needs_key(self) -> bool:
+        """True when the browser sends no cookie that opens the draft, so that addresses must."""
+        return request.cookies.get(COOKIE) != self.key
+
+    def address(self, endpoint: str, **values: Any) -> str:
+        """The address of a page of this draft."""
+        if self.needs_key:
+            values["key"] = self.key
+        return url_for(f"form.{endpoint}", page=self.pack.name, draft=self.id, **values)
+
+    def step_address(self, step: Step, anchor: str | None = None, **values: Any) -> str:
+        """The address of a step, or of one question in it."""
+        return self.address("step", number=step.number, _anchor=anchor, **values)
+
+    def context(self) -> ResponseContext:
+        """The draft as it is, without what other answers hide."""
+        return settle(self.pack.questionnaire, self.response, self.site.clock())
+
+    def steps(self, context: ResponseContext) -> tuple[Step, ...]:
+        """The steps that show anything after the answers so far."""
+        root = context.paired.root
+        return tuple(
+            step
+            for step in form_steps(self.pack.questionnaire)
+            if any(context.enablement.is_enabled(item, root) for item in step.items)
+        )
+
+    def step(self, context: ResponseContext, number: int) -> Step:
+        """The step with this number. Ends the request with 404 when it shows nothing now."""
+        found = next((step for step in self.steps(context) if step.number == number), None)
+        if found is None:
+            abort(404)
+        return found
+
+    def proposals(self, context: ResponseContext) -> Proposals:
+        """First answers from the patient's record; of a draft that is not kept yet, defaults alone."""
+        if self.kept:
+            proposal = self.site.drafts.proposal(self.id)
+        else:
+            without_record = {**self.response, "subject": unknown_person(self.id)}
+            proposal = self.site.drafts.propose(self.pack, without_record)
+        return proposals_of(self.pack.questionnaire, proposal, context)
+
+    def urgent_rules(self) -> frozenset[str]:
+        """The ids of the rules of the highest level that the answers kept so far fire."""
+        if not self.kept:
+            return frozenset()
+        judged = self.site.evaluation.assess(self.response)
+        return frozenset(one.rule.id for one in judged.assessment.fired if one.rule.level == judged.plan.highest)
+
+
+def published(site: Site, page: str) -> Pack:
+    """The page of this name. Ends the request with 404 when there is none."""
+    found = next((pack for pack in site.packs if pack.name == page), None)
+    if found is None:
+        abort(404)
+    return found
+
+
+def unfinished(site: Site) -> str | None:
+    """The id of the draft that this browser session began and did not send."""
+    key = request.cookies.get(COOKIE)
+    response = None if key is None else site.drafts.read(draft_id(key))
+    if key is None or response is None or response["status"] != DRAFT:
+        return None
+    return draft_id(key)
+
+
+def begun(site: Site, pack: Pack, *, with_key: bool = False) -> Response:
+    """The way to the first step of a new draft; `with_key` for browsers that keep no cookies."""
+    key = site.new_key()
+    first = form_steps(pack.questionnaire)[0]
+    values: dict[str, Any] = {"key": key} if with_key else {}
+    if (patient := named_patient(request.args.get("patient", request.args.get("subject", "")))) is not None:
+        values["patient"] = patient
+    address = url_for("form.step", page=pack.name, draft=draft_id(key), number=first.number, **values)
+    return with_cookie(redirect(address, 303), pack.name, key)
+
+
+def named_patient(named: str) -> str | None:
+    """Whose record the form is for ("Patient/1"), where that is said in a way that can be used."""
+    reference = named.strip() if "/" in named or not named.strip() else f"Patient/{named.strip()}"
+    return reference if reference and not subject_issues({"subject": {"reference": reference}}) else None
+
+
+def opened_visit(site: Site, page: str, id_: str) -> Visit:
+    """The visit of a GET, by cookie or link. Ends the request where these do not open the draft."""
+    candidates = (request.args.get("key"), request.cookies.get(COOKIE))
+    key = next((one for one in candidates if one is not None and draft_id(one) == id_), None)
+    response = site.drafts.read(id_)
+    if key is None and response is None:
+        # Nothing is kept under this id: whoever comes without its key begins anew, if need be without cookies.
+        abort(begun(site, published(site, page), with_key=COOKIE not in request.cookies))
+    if key is None:
+        _refuse("session_ended", 403, page)
+    visit = _visit(site, page, id_, key, response)
+    if visit.kept:
+        changed = datetime.fromisoformat(visit.response["meta"]["lastUpdated"])
+        if site.clock() - changed > site.draft_lifetime:
+            _refuse("expired", 410, page)
+    return visit
+
+
+def posted_visit(
+    site: Site, page: str, id_: str, when_sent: Callable[[str], ResponseReturnValue] | None = None
+) -> Visit:
+    """The visit of a POST, by the key in its body alone. Ends the request where that does not open the draft.
+
+    `when_sent` answers for a response that is no draft any more, whose id it takes.
+    """
+    key = request.form.get("key", "")
+    if draft_id(key) != id_:
+        _refuse("forged", 403, page)
+    response = site.drafts.read(id_)
+    if response is not None and response["status"] != DRAFT:
+        abort(make_response((when_sent or already_sent)(id_)))
+    return _visit(site, page, id_, key, response)
+
+
+def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> Visit:
+    pack = published(site, page)
+    if response is None:
+        return Visit(site, pack, id_, key, _blank(site, pack, id_), kept=False)
+    if response["status"] != DRAFT:
+        abort(redirect(url_for("result.result", response_id=id_), 303))
+    pinned = site.population.pages.resolve(response["questionnaire"])
+    if pinned is None or pinned.url != pack.url:
+        abort(404)
+    return Visit(site, pinned, id_, key, response, kept=True)
+
+
+def _blank(site: Site, pack: Pack, id_: str) -> Json:
+    patient = named_patient(request.args.get("patient", request.form.get("patient", "")))
+    if patient is None and site.fhir_server_url is not None:
+        abort(redirect(url_for("form.begin", page=pack.name), 303))
+    return {
+        "resourceType": "QuestionnaireResponse",
+        "questionnaire": pack.canonical,
+        "status": DRAFT,
+        "subject": unknown_person(id_) if patient is None else {"reference": patient},
+        "authored": instant(site.clock()),
+    }
+
+
+def already_sent(response_id: str) -> ResponseReturnValue:
+    """What a POST to a form is told whose answers were sent already."""
+    return render_template("form/already_sent.html", response_id=response_id), 409
+
+
+def person_zone(site: Site) -> tzinfo:
+    """The person's time zone: as their browser tells it (minutes ahead of UTC), else that of the settings."""
+    told = request.form.get("offset", "")
+    digits = told.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and len(digits) < 4 and abs(int(told)) <= _MOST_OFFSET_MINUTES:
+        return timezone(timedelta(minutes=int(told)))
+    return site.zone
+
+
+def with_cookie(answer: ResponseReturnValue, page: str, key: str) -> Response:
+    """The answer, with the key for the rest of the browser session."""
+    made = make_response(answer)
+    if request.cookies.get(COOKIE) != key:
+        made.set_cookie(COOKIE, key, path=f"/forms/{page}", secure=request.is_secure, httponly=True, samesite="Lax")
+    return made
+
+
+def _refuse(why: str, status: int, page: str) -> NoReturn:
+    abort(make_response(render_template("form/refused.html", why=why, page=page), status))
