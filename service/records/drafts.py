@@ -73,7 +73,7 @@ class Drafts:
             log.warning("no first answers for a form: %s", ", ".join(issue.code.value for issue in fault.issues))
             return None
         parameters = {one["name"]: one["resource"] for one in answer["parameter"]}
-        for issue in parameters.get("issues", {}).get("issue", []):
+        for issue in parameters.get("issues", {}).get("issue", []) if known else ():
             place = ", ".join(issue.get("expression", []))
             log.warning("a first answer for a form is missing: %s %s", issue["code"], place)
         proposal: Json = parameters["response"]

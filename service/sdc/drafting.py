@@ -87,10 +87,9 @@ def without(response: Json, items: Sequence[Entry]) -> Json:
     gone = {id(entry.node) for entry in items}
 
     def kept(node: Json) -> Json:
-        return {
-            name: [kept(child) for child in value if id(child) not in gone] if name == "item" else value
-            for name, value in node.items()
-        }
+        rest = {name: value for name, value in node.items() if name != "item"}
+        items = [kept(child) for child in node.get("item", []) if id(child) not in gone]
+        return {**rest, "item": items} if items else rest
 
     return kept(response)
 
@@ -178,7 +177,9 @@ def _put(holder: Json, item: Item, positions: Mapping[str, int], answers: list[J
     if present is not None and answers:
         present["answer"] = answers
     elif present is not None:
-        holder["item"].remove(present)
+        holder["item"] = [node for node in holder["item"] if node is not present]
+        if not holder["item"]:
+            del holder["item"]
     elif answers:
         node: Json = {"linkId": item.link_id, **({"text": item.text} if item.text else {}), "answer": answers}
         _insert(holder, node, positions)

@@ -14,7 +14,7 @@ from service.errors import Detail, Issue, IssueType, Severity
 from service.packs import Pack
 from service.records import outbox
 from service.records.outbox import Letter, Problem, Reason, State, Target
-from service.records.ports import Acceptance, Backlog, Key, KeyKind, KeyTaken, Placement, Store, Stored
+from service.records.ports import Acceptance, Backlog, Key, KeyKind, KeyTaken, Placement, Store, Stored, Superseded
 from service.records.search import parse_query
 
 NOW = datetime(2026, 3, 15, 9, 0, tzinfo=UTC)
@@ -168,6 +168,61 @@ class TestAccept:
         ]
 
 
+def draft(version: int, **elements: Any) -> dict[str, Any]:
+    return response(meta={"versionId": str(version)}, status="in-progress", **elements)
+
+
+class TestVersions:
+    def test_a_version_takes_the_place_of_the_one_before(self, store: Store) -> None:
+        store.accept(acceptance(draft(1), target=None))
+        store.accept(acceptance(draft(2, authored="2026-03-16"), target=None))
+        assert store.read("QuestionnaireResponse", "r1") == draft(2, authored="2026-03-16")
+        assert store.read("QuestionnaireResponse", "r1", version=1) == draft(1)
+        assert [one["meta"]["versionId"] for one in store.history("QuestionnaireResponse", "r1")] == ["2", "1"]
+        assert found(store, "QuestionnaireResponse") == ["r1"]
+        assert found(store, "QuestionnaireResponse", ("authored", "2026-03-15")) == []
+
+    @pytest.mark.parametrize("version", [1, 2, 4])
+    def test_only_the_next_version_is_taken(self, store: Store, version: int) -> None:
+        store.accept(acceptance(draft(1)))
+        store.accept(acceptance(draft(2)))
+        with pytest.raises(Superseded):
+            store.accept(acceptance(draft(version, authored="2026-03-16"), observation("o1"), keys=(key(),)))
+        assert store.read("QuestionnaireResponse", "r1") == draft(2)
+        assert store.read("Observation", "o1") is None
+        assert store.find([key()]) is None
+
+    def test_of_simultaneous_versions_one_is_taken(self, store: Store) -> None:
+        store.accept(acceptance(draft(1)))
+        barrier, superseded = Barrier(4), []
+
+        def revise(number: int) -> None:
+            barrier.wait()
+            try:
+                store.accept(acceptance(draft(2, authored=f"2026-04-0{number + 1}")))
+            except Superseded:
+                superseded.append(number)
+
+        threads = [Thread(target=revise, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(superseded) == 3
+        assert len(store.history("QuestionnaireResponse", "r1")) == 2
+
+    def test_a_proposal_stays_until_the_response_is_complete(self, store: Store) -> None:
+        assert store.proposal("r1") is None
+        store.keep_proposal("r1", {"item": [{"linkId": "a", "answer": [{"valueDecimal": Decimal("1.50")}]}]}, NOW)
+        store.keep_proposal("r1", {"item": []}, NOW)
+        store.accept(acceptance(draft(1)))
+        kept = store.proposal("r1")
+        assert kept is not None
+        assert str(kept["item"][0]["answer"][0]["valueDecimal"]) == "1.50"
+        store.accept(acceptance({**draft(2), "status": "completed"}))
+        assert store.proposal("r1") is None
+
+
 class TestSearch:
     @pytest.fixture(autouse=True)
     def _records(self, store: Store) -> None:
@@ -287,6 +342,13 @@ class TestOutbox:
         assert (letter.state, letter.leased_by, letter.leases) == (State.LEASED, "worker", 1)
         assert store.letter(letter.id) == letter
         assert lease(store) is None
+
+    def test_the_letters_of_one_response(self, store: Store) -> None:
+        store.accept(acceptance())
+        store.accept(acceptance(response("r2")))
+        store.accept(acceptance({**response(), "meta": {"versionId": "2"}}))
+        assert [(one.response_id, one.version) for one in store.letters_of("r1")] == [("r1", 1), ("r1", 2)]
+        assert store.letters_of("unknown") == ()
 
     def test_nothing_for_another_target(self, store: Store) -> None:
         store.accept(acceptance(target="https://elsewhere.example/fhir"))

@@ -9,7 +9,7 @@ from tests.hapi.cases import page
 from tests.hapi.client import FhirClient
 from tests.hapi.hapi import Hapi
 from tests.hapi.published import publish, withdraw
-from tests.hapi.service import Service
+from tests.hapi.service import Service, serving
 
 
 @pytest.fixture
@@ -23,12 +23,8 @@ def own_hapi(tmp_path: Path) -> Iterator[Hapi]:
 @pytest.fixture(scope="module")
 def service(fhir_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Our service, delivering to the server under test; one for all tests of a module."""
-    service = Service(tmp_path_factory.mktemp("service"), fhir_server)
-    try:
-        service.start()
+    with serving(tmp_path_factory.mktemp("service"), fhir_server) as service:
         yield service
-    finally:
-        service.close()
 
 
 @pytest.fixture(scope="session")

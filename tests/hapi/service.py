@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -78,6 +79,11 @@ class Service:
         return self._fhir
 
     @property
+    def address(self) -> str:
+        """Where it listens, such as http://127.0.0.1:8000. Raises ServiceFailed before the first start."""
+        return self.fhir.base_url.removesuffix("/fhir")
+
+    @property
     def pid(self) -> int:
         """Process id, and id of the process group, while it runs. Raises ServiceFailed when it does not."""
         if self._process is None:
@@ -94,7 +100,7 @@ class Service:
                 [COMMAND, "serve", "--port", str(self._port), *arguments],
                 env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
             )  # fmt: skip
-        address = eventually(lambda: self._address(begin))
+        address = eventually(lambda: self._announced(begin))
         self._port = int(address.rpartition(":")[2])
         if self._fhir is None:
             self._fhir = FhirClient(f"{address}/fhir")
@@ -133,7 +139,7 @@ class Service:
 
     def ready(self) -> tuple[int, Json]:
         """Status and body of /health/ready."""
-        answer = self._http.get(f"{self._address_of_port()}/health/ready", timeout=30)
+        answer = self._http.get(f"{self.address}/health/ready", timeout=30)
         return answer.status_code, answer.json()
 
     def reasons(self) -> str:
@@ -142,7 +148,7 @@ class Service:
 
     def metric(self, name: str) -> dict[str, float]:
         """Values of a metric by its labels as written (`target="…",state="dead"`)."""
-        text = self._http.get(f"{self._address_of_port()}/metrics", timeout=30).text
+        text = self._http.get(f"{self.address}/metrics", timeout=30).text
         samples = re.findall(rf"^symptom_intake_{name}(?:{{(.*)}})? (\S+)$", text, re.MULTILINE)
         return {labels: float(value) for labels, value in samples}
 
@@ -188,7 +194,7 @@ class Service:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def _address(self, begin: int) -> str | None:
+    def _announced(self, begin: int) -> str | None:
         """Where it says it listens, in what it wrote from byte `begin` of the log on."""
         written = self.log.read_bytes()[begin:].decode()
         found = re.search(r"serves (http://\S+?)/ ", written)
@@ -197,5 +203,13 @@ class Service:
             raise ServiceFailed(f"The service did not start:\n{written}")
         return None if found is None else found[1]
 
-    def _address_of_port(self) -> str:
-        return self.fhir.base_url.removesuffix("/fhir")
+
+@contextmanager
+def serving(folder: Path, fhir_server_url: str | None, **settings: object) -> Iterator[Service]:
+    """Our service, started; killed at the end."""
+    service = Service(folder, fhir_server_url, **settings)
+    try:
+        service.start()
+        yield service
+    finally:
+        service.close()

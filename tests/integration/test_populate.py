@@ -16,56 +16,28 @@ from service.bootstrap import Services
 from service.fhir.elements import extensions
 from service.fhir.models import model_issues
 from service.packs import Pack
-from service.records.ports import Answer, Unreachable
 from service.sdc.vocabulary import ANSWER_SOURCE
 from service.web.app import create_app
 from tests.integration.answers import answer_with, detail, issues_of, item
+from tests.integration.patient_record import (
+    ATC,
+    ICD10,
+    RXNORM,
+    SCT,
+    SUBJECT,
+    FakeServer,
+    bundle,
+    concept,
+    condition,
+    patient,
+    pregnancy,
+    request_for,
+    statement_for,
+)
 
 Json = dict[str, Any]
 PAGE = "/fhir/Questionnaire/muscle-fasciculation"
-SUBJECT = {"reference": "Patient/1"}
-ATC, RXNORM = "http://www.whocc.no/atc", "http://www.nlm.nih.gov/research/umls/rxnorm"
-SCT, ICD10 = "http://snomed.info/sct", "http://hl7.org/fhir/sid/icd-10-cm"
 YES, NO = "373066001", "373067005"
-
-
-def patient(**more: Any) -> Json:
-    return {"resourceType": "Patient", "id": "1", **more}
-
-
-def concept(system: str, code: str, **more: Any) -> Json:
-    return {"coding": [{"system": system, "code": code}], **more}
-
-
-def request_for(identity: str, medicine: Json, **more: Any) -> Json:
-    head = {"resourceType": "MedicationRequest", "id": identity, "status": "active", "intent": "order"}
-    return {**head, "subject": SUBJECT, "medicationCodeableConcept": medicine, **more}
-
-
-def statement_for(identity: str, medicine: Json, **more: Any) -> Json:
-    head = {"resourceType": "MedicationStatement", "id": identity, "status": "active", "subject": SUBJECT}
-    return {**head, "medicationCodeableConcept": medicine, **more}
-
-
-def condition(identity: str, code: Json, clinical: str | None = "active", verification: str | None = None) -> Json:
-    statuses = {"clinicalStatus": ("clinical", clinical), "verificationStatus": ("ver-status", verification)}
-    coded = {
-        name: concept(f"http://terminology.hl7.org/CodeSystem/condition-{system}", status)
-        for name, (system, status) in statuses.items()
-        if status is not None
-    }
-    return {"resourceType": "Condition", "id": identity, "subject": SUBJECT, "code": code, **coded}
-
-
-def pregnancy(identity: str, taken: str, code: Json, **more: Any) -> Json:
-    head = {
-        "resourceType": "Observation",
-        "id": identity,
-        "status": "final",
-        "subject": SUBJECT,
-        "code": concept("http://loinc.org", "82810-3"),
-    }
-    return {**head, "effectiveDateTime": taken, "valueCodeableConcept": code, **more}
 
 
 def context(name: str, *contents: Json) -> Json:
@@ -103,34 +75,6 @@ def codes(answer: TestResponse, link_id: str) -> list[str]:
 def origins(answer: TestResponse, link_id: str) -> list[str]:
     found = extensions(item(part(answer, "response"), link_id), ANSWER_SOURCE)
     return [extension["valueReference"]["reference"] for extension in found]
-
-
-class FakeServer:
-    """Answers GETs by the beginning of their path, and remembers them."""
-
-    base_url = "https://ehr.example/fhir"
-
-    def __init__(self, answers: Mapping[str, Json | None]) -> None:
-        self.answers = answers
-        self.asked: list[str] = []
-
-    def send(
-        self, method: str, path: str, body: Json | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        assert method == "GET"
-        assert body is None
-        self.asked.append(path)
-        for beginning, found in self.answers.items():
-            if path.startswith(beginning):
-                if found is None:
-                    raise Unreachable("refused")
-                return Answer(200, {}, found)
-        return Answer(404, {}, {"resourceType": "OperationOutcome", "issue": []})
-
-
-def bundle(*resources: Json, following: str | None = None) -> Json:
-    made = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": one} for one in resources]}
-    return {**made, "link": [{"relation": "next", "url": following}]} if following else made
 
 
 @pytest.fixture

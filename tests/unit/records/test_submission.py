@@ -231,6 +231,47 @@ class TestAccepting:
         assert assemble_pack(pack.name, pack.artifacts).canonical == f"{URL}|1.0.0"
 
 
+class TestSaving:
+    def test_a_draft_grows_by_versions(self, intake: Intake, store: Database) -> None:
+        first = intake.save(response("calf", status="in-progress"), "d1", 0)
+        second = intake.save(response("calf", "arm", status="in-progress"), "d1", 1)
+        assert [(one.id, one.version_id, one.created) for one in (first, second)] == [
+            ("d1", "1", True),
+            ("d1", "2", False),
+        ]
+        assert len(store.record("d1", 2)) == 1
+        assert store.letters() == ()
+
+    def test_completed_it_is_recorded_and_delivered_once(self, intake: Intake, store: Database) -> None:
+        intake.save(response("calf", status="in-progress"), "d1", 0)
+        receipt = intake.save(response("calf", "arm"), "d1", 1)
+        assert receipt.triage["status"] == "final"
+        assert [one["resourceType"] for one in store.record("d1", 2)].count("Observation") == 3
+        [letter] = store.letters()
+        assert (letter.response_id, letter.version) == ("d1", 2)
+
+    @pytest.mark.parametrize("version", [0, 1, 3])
+    def test_another_version_than_the_newest_is_refused(self, intake: Intake, store: Database, version: int) -> None:
+        for number in range(2):
+            intake.save(response("calf", status="in-progress"), "d1", number)
+        with pytest.raises(PreconditionFailed, match="changed or completed meanwhile"):
+            intake.save(response("arm", status="in-progress"), "d1", version)
+        assert len(store.history("QuestionnaireResponse", "d1")) == 2
+
+    def test_what_is_complete_is_no_draft(self, intake: Intake, store: Database) -> None:
+        intake.save(response("calf"), "d1", 0)
+        for status in ("in-progress", "completed"):
+            with pytest.raises(PreconditionFailed):
+                intake.save(response("arm", status=status), "d1", 1)
+        assert len(store.letters()) == 1
+
+    def test_what_is_invalid_leaves_the_draft_as_it_is(self, intake: Intake, store: Database) -> None:
+        intake.save(response("calf", status="in-progress"), "d1", 0)
+        with pytest.raises(Invalid):
+            intake.save(response("calf", subject=None), "d1", 1)
+        assert store.read("QuestionnaireResponse", "d1")["meta"]["versionId"] == "1"  # type: ignore[index]
+
+
 class TestFillingIn:
     def test_without_a_version_the_newest_is_taken_and_written(self, intake: Intake) -> None:
         receipt = intake.submit(response(questionnaire=URL), APP)
