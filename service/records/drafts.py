@@ -21,6 +21,8 @@ from service.records.population import Population
 from service.records.population_request import PopulationRequest
 from service.records.ports import Clock, Store
 from service.records.submission import DRAFT, Intake, Receipt
+from service.sdc.context import read_response
+from service.sdc.drafting import with_given
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +82,20 @@ class Drafts:
         return proposal
 
     def keep_proposal(self, draft_id: str, pack: Pack, response: Json) -> None:
-        """Ask for proposals once, and keep them for the steps to come."""
-        if self.store.proposal(draft_id) is None:
-            proposal = self.propose(pack, response)
-            if proposal is not None:
-                self.store.keep_proposal(draft_id, proposal, self.clock())
+        """Ask for proposals once, and keep them for the steps to come; what no person answers goes into the draft."""
+        if self.store.proposal(draft_id) is not None:
+            return
+        proposal = self.propose(pack, response)
+        if proposal is None:
+            return
+        self.store.keep_proposal(draft_id, proposal, self.clock())
+        context = read_response(pack.questionnaire, response, self.clock())
+        if with_given(context, proposal) != response:
+            self.revise(
+                draft_id,
+                response,
+                lambda draft: with_given(read_response(pack.questionnaire, draft, self.clock()), proposal),
+            )
 
     def proposal(self, draft_id: str) -> Json | None:
         """What was proposed for the draft."""

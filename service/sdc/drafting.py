@@ -15,7 +15,7 @@ from service.fhirpath import FhirPathError, Node
 from service.sdc.answering import answer_of
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.form import is_answerable, is_hidden
-from service.sdc.items import Entry, Scope, missing_group
+from service.sdc.items import Entry, Scope, missing_group, pair
 from service.sdc.questionnaire import Item, ItemType, Questionnaire
 
 _MOST_ROUNDS = 8
@@ -100,6 +100,33 @@ def completed(response: Json) -> Json:
     rest = {name: value for name, value in response.items() if name != "item"}
     full = [node for node in items if "answer" in node or "item" in node]
     return {**rest, "item": full} if full else rest
+
+
+def with_given(context: ResponseContext, populated: Json) -> Json:
+    """The draft with what `populated` says for questions that no person answers: hidden ones, and those to be read.
+
+    An answer that is there already stays. Repeating groups are left to the person who fills them in.
+    """
+    response = deepcopy(context.response)
+    questionnaire = context.questionnaire
+    _give(pair(questionnaire, response).root, pair(questionnaire, populated).root, response)
+    return response
+
+
+def _give(scope: Scope, populated: Scope, holder: Json) -> None:
+    positions = {item.link_id: position for position, item in enumerate(scope.definitions)}
+    for item in scope.definitions:
+        there, found = scope.entries.get(item.link_id, ()), populated.entries.get(item.link_id, ())
+        if not found:
+            continue
+        if item.is_question and not is_answerable(item) and item.calculated is None:
+            if not there and found[0].answers:
+                _insert(holder, deepcopy(found[0].node), positions)
+        elif item.type is ItemType.GROUP and not item.repeats:
+            node = there[0].node if there else {"linkId": item.link_id}
+            _give(scope_of(scope, item), found[0].scopes[0], node)
+            if not there and "item" in node:
+                _insert(holder, node, positions)
 
 
 def _asked(

@@ -70,7 +70,7 @@ def proposals_of(questionnaire: Questionnaire, populated: Json | None, context: 
     found = {}
     for one in asked(proposed, questionnaire.items):
         key = (one.item.link_id, one.rows)
-        if one.entry is not None and one.answers and key not in answered and is_answerable(one.item):
+        if one.entry is not None and one.answers and key not in answered:
             sources = tuple(extensions(one.entry.node, sdc.ANSWER_SOURCE))
             found[key] = Proposal(tuple(one.answers), sources, _origin(sources))
     return found

@@ -136,7 +136,9 @@ def opened_visit(site: Site, page: str, id_: str) -> Visit:
     response = site.drafts.read(id_)
     if key is None and response is None:
         # Nothing is kept under this id: whoever comes without its key begins anew, if need be without cookies.
-        abort(begun(site, published(site, page), with_key=COOKIE not in request.cookies))
+        if COOKIE in request.cookies:
+            abort(redirect(url_for("form.begin", page=page, patient=request.args.get("patient")), 303))
+        abort(begun(site, published(site, page), with_key=True))
     if key is None:
         _refuse("session_ended", 403, page)
     visit = _visit(site, page, id_, key, response)

@@ -113,7 +113,7 @@ class Page(HTMLParser):
                 words = f"{self.links.get(attributes['href'], '')} {data}"
                 self.links[attributes["href"]] = " ".join(words.split())
             if tag == "label":
-                self._label.setdefault(attributes["for"], []).append(data)
+                self._label.setdefault(attributes.get("for", ""), []).append(data)
             if tag == "h1":
                 self._label.setdefault("h1", []).append(data)
 

@@ -416,6 +416,12 @@ class TestWhoMayOpenIt:
             assert page.status == 403, place
             assert page.heading == "This page is closed now"
 
+    def test_an_address_that_leads_nowhere_does_not_take_the_form_away(self, browser: Browser) -> None:
+        fill_quietly(browser, until=2)
+        page = browser.open(f"{FORM}/00000000-0000-4000-8000-000000000000/1")
+        assert page.heading == "You have answers that are not sent yet"
+        assert "Step 3 of 6" in browser.follow("Go on where I was").heading
+
     @pytest.mark.parametrize("key", [None, "", "wrong"])
     def test_a_post_without_the_key_is_refused_even_with_the_cookie(
         self, browser: Browser, services: Services, key: str | None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.sdc.drafting import asked, completed, settle, without
+from service.sdc.drafting import asked, completed, settle, with_given, without
 from service.sdc.questionnaire import Questionnaire
 from tests.spec.sdc.questionnaires import (
     NOW,
@@ -24,6 +24,7 @@ from tests.spec.sdc.questionnaires import (
 )
 
 Json = dict[str, Any]
+HIDDEN: Json = {"url": "http://hl7.org/fhir/StructureDefinition/questionnaire-hidden", "valueBoolean": True}
 
 
 def calculated(link_id: str, formula: str, **more: Any) -> Json:
@@ -145,6 +146,34 @@ class TestWhatIsMissing:
             question("g", "group", required=True, repeats=True, item=[question("a", "string", required=True)])
         )
         assert missing(asking) == ["a~0"]
+
+
+class TestWhatNoPersonAnswers:
+    ASKING = questionnaire(
+        question("g", "group", item=[question("a", "string", extension=[HIDDEN]), question("b", "string")]),
+        question("c", "string", readOnly=True),
+        question("r", "group", repeats=True, item=[question("d", "string", extension=[HIDDEN])]),
+    )
+    POPULATED = response(
+        group("g", answered("a", {"valueString": "1"}), answered("b", {"valueString": "2"})),
+        answered("c", {"valueString": "3"}),
+        group("r", answered("d", {"valueString": "4"})),
+    )
+
+    def given(self, *items: Json) -> list[Json]:
+        draft = response(*items, status="in-progress")
+        found: list[Json] = with_given(settle(self.ASKING, draft, NOW), self.POPULATED)["item"]
+        return found
+
+    def test_it_goes_into_the_draft_and_nothing_else_does(self) -> None:
+        assert self.given() == [group("g", answered("a", {"valueString": "1"})), answered("c", {"valueString": "3"})]
+
+    def test_what_is_there_stays(self) -> None:
+        there = [group("g", answered("b", {"valueString": "mine"})), answered("c", {"valueString": "kept"})]
+        assert self.given(*there) == [
+            group("g", answered("a", {"valueString": "1"}), answered("b", {"valueString": "mine"})),
+            answered("c", {"valueString": "kept"}),
+        ]
 
 
 def test_without_some_answers_no_empty_list_is_left() -> None:
