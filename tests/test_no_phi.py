@@ -20,6 +20,7 @@ from service.records.delivery import Delivery
 from service.records.ports import Answer, AnswerLost
 from service.records.submission import Intake
 from service.web.app import create_app
+from tests.integration.forms.browser import Browser
 
 SENTINEL = "Zaphod-saw-green-mice"
 PAGE = "muscle-fasciculation"
@@ -156,6 +157,23 @@ def test_an_unexpected_failure(
     assert answer.headers["X-Request-Id"] in answer.json["issue"][0]["details"]["text"]
     assert SENTINEL not in answer.get_data(as_text=True)
     assert any("RuntimeError at" in record.getMessage() for record in logs.records)
+    _assert_silent(client, logs)
+
+
+def test_a_form(client: FlaskClient, logs: pytest.LogCaptureFixture) -> None:
+    browser = Browser(client.application)
+    browser.open(f"/forms/{PAGE}?patient={SENTINEL}")
+    browser.send(danger_signs="none")
+    wrong = {"first_noticed__day": SENTINEL, "first_noticed__month": "3", "first_noticed__year": "2026"}
+    assert browser.send(**wrong).status == 422
+    browser.send(first_noticed__day="1", episode_duration="seconds", frequency="daily")
+    page = browser.send(muscles__other=SENTINEL, same_location="373066001")
+    assert "Step 4 of 6" in page.heading
+    browser.client.post(page.action or "", data={SENTINEL: SENTINEL, "key": SENTINEL})
+    browser.client.get(f"/forms/{SENTINEL}/{SENTINEL}?key={SENTINEL}")
+    browser.client.get(f"/responses/{SENTINEL}")
+    # The patient's own name for themselves stands in the address of the first step alone.
+    assert all(SENTINEL not in address for address in browser.visited[2:])
     _assert_silent(client, logs)
 
 

@@ -30,6 +30,7 @@ Inputs = Mapping[str, Sequence[str]]
 _PLAIN_ID: Final = re.compile(r"[A-Za-z][\w.~-]*", re.ASCII)
 _WHOLE: Final = re.compile(r"[+-]?\d{1,10}", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _CLOCK: Final = re.compile(r"(\d{1,2})[:.](\d{2})(?:[:.](\d{2}))?", re.ASCII)
 
 
@@ -153,7 +154,7 @@ def _read_choices(item: Item, name: str, inputs: Inputs) -> Reading:
     by_value: dict[str, Choice] = {choice.value: choice for choice in choices(item)}
     chosen = [by_value[value] for value in dict.fromkeys(inputs.get(name, ())) if value in by_value]
     words = _filled(inputs.get(name + ".other", ())) if takes_own_words(item) else []
-    own = [{"valueString": text} for text in dict.fromkeys(_lines(text) for text in words)]
+    own = [{"valueString": text} for text in dict.fromkeys(_lines(text) for text in words) if text]
     answers: list[Json] = [option_answer(choice.option) for choice in chosen]
     exclusive = [choice for choice in chosen if choice.option.exclusive]
     if exclusive and len(chosen) + len(own) > 1:
@@ -166,7 +167,8 @@ def _read_choices(item: Item, name: str, inputs: Inputs) -> Reading:
 
 
 def _lines(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    """`text` with line feeds alone, and without control characters, which no keyboard types and FHIR does not take."""
+    return _CONTROLS.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def _read_yes_no(item: Item, parts: _Parts, terminology: Terminology, zone: tzinfo) -> Json | None:
@@ -175,6 +177,8 @@ def _read_yes_no(item: Item, parts: _Parts, terminology: Terminology, zone: tzin
 
 def _read_text(item: Item, parts: _Parts, terminology: Terminology, zone: tzinfo) -> Json | None:
     text = _lines(parts[""])
+    if not text:
+        return None
     if not is_string(text):
         raise Unreadable("Write less: this is more than can be kept.")
     return {"valueString": text if control(item) is Control.TEXT_AREA else " ".join(text.split("\n"))}

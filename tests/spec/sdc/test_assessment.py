@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -57,11 +58,16 @@ def rule(identity: str, code: str, condition: str, **more: Any) -> dict[str, Any
     }
 
 
-def plan(*rules: dict[str, Any]) -> TriagePlan:
-    definition = {"topic": [{"coding": [{"system": SYSTEM, "code": "triage"}], "text": "Triage"}]}
-    compiled = compile_plan({**definition, "action": list(rules)}, QUESTIONS, Terminology.of([LEVEL_SYSTEM]))
-    assert compiled.issues == ()
-    return compiled
+def compiled(*rules: dict[str, Any], advice: Sequence[dict[str, Any]] = ()) -> TriagePlan:
+    topic = {"coding": [{"system": SYSTEM, "code": "triage"}], "text": "Triage"}
+    definition = {"topic": [topic], "action": list(rules), "contained": [{"action": list(advice)}]}
+    return compile_plan(definition, QUESTIONS, Terminology.of([LEVEL_SYSTEM]))
+
+
+def plan(*rules: dict[str, Any], advice: Sequence[dict[str, Any]] = ()) -> TriagePlan:
+    made = compiled(*rules, advice=advice)
+    assert made.issues == ()
+    return made
 
 
 def context(status: str = "completed", **answers: str) -> ResponseContext:
@@ -211,3 +217,48 @@ def test_a_rule_that_cannot_be_used_is_an_issue(broken: dict[str, Any], said: st
     issues = compile_plan(definition, QUESTIONS, Terminology.of([LEVEL_SYSTEM])).issues
     assert said in issues[0].text
     assert (issues[0].expression or "").startswith("PlanDefinition.action[0]")
+
+
+class TestAdvice:
+    """What goes with a result beside its rules: the actions of a PlanDefinition that the plan contains."""
+
+    @staticmethod
+    def told(condition: str | None, *items: dict[str, Any], **more: Any) -> tuple[list[str], list[str]]:
+        """The ids of the advice told, and of that which could not be decided."""
+        action = {
+            "id": "rest",
+            "title": "Rest",
+            "textEquivalent": "Rest.",
+            "documentation": [{"type": "documentation", "label": "policy", "citation": "A source"}],
+        }
+        if condition is not None:
+            expression = {"language": "text/fhirpath", "expression": condition}
+            action["condition"] = [{"kind": "applicability", "expression": expression}]
+        made = plan(rule("A", "high", "%p"), rule("B", "low", "%q"), advice=[action])
+        context = read_response(QUESTIONS, response(*items, **more), NOW)
+        assessment = assess(made, context)
+        return [one.id for one in assessment.advice], list(assessment.undecided_advice)
+
+    @pytest.mark.parametrize(
+        ("condition", "p", "wanted"),
+        [
+            (None, "yes", (["rest"], [])),
+            ("%fired.empty()", "no", (["rest"], [])),
+            ("%fired.empty()", "yes", ([], [])),
+            ("%fired contains 'A'", "yes", (["rest"], [])),
+            ("%p", "unsure", ([], [])),
+            ("(1 | 2) + 1 = 2", "no", ([], ["rest"])),
+        ],
+    )
+    def test_it_is_told_only_where_its_condition_is_true(
+        self, condition: str | None, p: str, wanted: tuple[list[str], list[str]]
+    ) -> None:
+        assert self.told(condition, answered("p", p), answered("q", "no")) == wanted
+
+    def test_a_draft_has_none(self) -> None:
+        assert self.told(None, answered("p", "no"), status="in-progress") == ([], [])
+
+    def test_it_is_no_rule(self) -> None:
+        made = compiled(rule("A", "high", "%p"), advice=[{"id": "rest"}])
+        assert [one.id for one in made.rules] == ["A"]
+        assert "Advice needs title, textEquivalent." in [issue.text for issue in made.issues]
