@@ -29,17 +29,20 @@ STEPS: tuple[tuple[tuple[str, str], ...], ...] = (
 
 def main() -> None:
     """Writes form.png and result.png."""
-    with TemporaryDirectory() as folder, serving(Path(folder), fhir_server_url=None, COUNTRY="US") as service:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_OPTIONS)
-            page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
-            page.goto(f"{service.address}/forms/muscle-fasciculation")
-            page.screenshot(path=PICTURES / "form.png")
-            for step in STEPS:
-                _answer(page, step)
-            page.get_by_role("button", name="Send my answers").click()
-            page.screenshot(path=PICTURES / "result.png")
-            browser.close()
+    with (
+        TemporaryDirectory() as folder,
+        serving(Path(folder), fhir_server_url=None, COUNTRY="US") as service,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_OPTIONS)
+        page = browser.new_page(viewport=SIZE)  # type: ignore[arg-type]
+        page.goto(f"{service.address}/forms/muscle-fasciculation")
+        page.screenshot(path=PICTURES / "form.png")
+        for step in STEPS:
+            _answer(page, step)
+        page.get_by_role("button", name="Send my answers").click()
+        page.screenshot(path=PICTURES / "result.png")
+        browser.close()
 
 
 def _answer(page: Page, step: tuple[tuple[str, str], ...]) -> None:
