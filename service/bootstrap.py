@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
@@ -17,17 +18,24 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from service.adapters.database import NewerSchema, open_database
+from service.adapters.database import Database, NewerSchema, open_database
 from service.adapters.fhir_server import RequestsFhirServer, Timeouts
-from service.config import PREFIX, Auth, ConfigurationInvalid, Settings, is_loopback
+from service.adapters.secrets import FernetBox, check_key, key_in_file, new_key
+from service.adapters.signing_keys import SigningKeys
+from service.adapters.smart_client import SmartClient
+from service.config import PREFIX, Auth, ConfigurationInvalid, Settings, is_loopback, read_ehrs
 from service.errors import Unavailable
 from service.packs import Pack, load_pack, load_packs, shipped_pages
 from service.records.delivery import Delivery
 from service.records.drafts import Drafts
+from service.records.ehr import ClientAuthentication, Ehr, Ehrs, WriteBack
 from service.records.evaluation import Evaluation
+from service.records.launches import BackendTokens, Launches
 from service.records.library import Library
+from service.records.outbox import Letter
 from service.records.population import OpenServer, Population
-from service.records.ports import Clock, NewId, Pages, Store
+from service.records.ports import Clock, FhirServer, NewId, Pages
+from service.records.smart import WRITTEN_TYPES
 from service.records.submission import Intake
 from service.web.helplines import COUNTRIES, Helplines, helplines
 from service.web.site import Site
@@ -41,22 +49,58 @@ class Services:
 
     settings: Settings
     library: Library
-    store: Store
+    store: Database
     intake: Intake
     evaluation: Evaluation
     population: Population
+    launches: Launches
+    keys: SigningKeys
     clock: Clock
     new_id: NewId
 
-    def delivery(self) -> Delivery | None:
-        """A new delivery worker, for one thread; None when no FHIR server is configured."""
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The base URLs of the FHIR servers that answers are delivered to: the one that is set, and the EHRs."""
         url = self.settings.fhir_server_url
-        if url is None:
-            return None
+        return (*([] if url is None else [url]), *self.launches.ehrs)
+
+    def delivery(self, target: str) -> Delivery:
+        """A new delivery worker for one of `targets`, for one thread."""
         owner = f"{socket.gethostname()}:{os.getpid()}:{self.new_id()}"
         lease = timedelta(seconds=self.settings.delivery_lease_seconds)
-        server = fhir_server(self.settings, url)
-        return Delivery(self.store, server, self.clock, SystemRandom().random, owner, lease=lease)
+        ehr = self.launches.ehrs.get(target)
+        servers = None
+        if ehr is None:
+            server = fhir_server(self.settings, target)
+        elif ehr.write_back is WriteBack.BACKEND:
+            server = backend_server(self.settings, ehr, self.launches, WRITTEN_TYPES)
+        else:
+            server = RequestsFhirServer(target, timeouts=_timeouts(self.settings))
+            servers = self._granted_server
+        return Delivery(self.store, server, self.clock, SystemRandom().random, owner, lease=lease, servers=servers)
+
+    def _granted_server(self, letter: Letter) -> RequestsFhirServer | None:
+        launch = self.store.launch(letter.response_id)
+        if launch is None or self.launches.token(launch.issuer, launch.patient) is None:
+            return None
+        return self._ehr_server(launch.issuer, launch.patient)
+
+    def _ehr_server(self, issuer: str, patient: str) -> RequestsFhirServer:
+        """An EHR with the right that a launch gave for one patient."""
+        return RequestsFhirServer(issuer, partial(self.launches.token, issuer, patient), _timeouts(self.settings))
+
+    def _ehr_reader(self, issuer: str, patient: str) -> AbstractContextManager[FhirServer]:
+        return closing(self._ehr_server(issuer, patient))
+
+    def _drafts(self) -> Drafts:
+        return Drafts(
+            self.intake,
+            self.store,
+            self.population,
+            self.clock,
+            launch_of=self.store.launch,
+            open_ehr=lambda launch: self._ehr_reader(launch.issuer, launch.patient),
+        )
 
     def site(self, worker_alive: Callable[[], bool | None] = lambda: None) -> Site:
         """What the web application needs; `worker_alive` tells of this process's delivery worker."""
@@ -67,7 +111,11 @@ class Services:
             intake=self.intake,
             evaluation=self.evaluation,
             population=self.population,
-            drafts=Drafts(self.intake, self.store, self.population, self.clock),
+            drafts=self._drafts(),
+            launches=self.launches,
+            launch_store=self.store,
+            public_keys=self.keys.public,
+            ehr_reader=self._ehr_reader,
             clock=self.clock,
             new_id=self.new_id,
             new_key=token_urlsafe,
@@ -81,6 +129,8 @@ class Services:
             helplines=_helplines(settings),
             zone=ZoneInfo(settings.time_zone),
             draft_lifetime=timedelta(days=settings.draft_days),
+            frame_origins=tuple(sorted({one for ehr in self.launches.ehrs.values() for one in ehr.frame_origins})),
+            targets=frozenset(self.targets),
             worker_alive=worker_alive,
         )
 
@@ -88,6 +138,11 @@ class Services:
 def utc_now() -> datetime:
     """The time now, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def new_secret_key() -> str:
+    """A new key for the setting SECRET_KEY."""
+    return new_key()
 
 
 def random_id() -> str:
@@ -105,6 +160,11 @@ def start(
     published = published_packs(settings) if packs is None else packs
     store = _open(settings)
     library = Library.of(published, store.remembered_packs())
+    box = FernetBox(lambda: _secret_keys(settings))
+    keys = SigningKeys(store, box, clock)
+    ehrs = _ehrs(settings)
+    if any(_needs_keys(ehr) for ehr in ehrs.values()) and not store.signing_keys():
+        keys.rotate()
     return Services(
         settings=settings,
         library=library,
@@ -112,6 +172,18 @@ def start(
         intake=Intake(library, store, clock, new_id, settings.fhir_server_url),
         evaluation=Evaluation(library, clock, new_id),
         population=_population(settings, library, clock),
+        launches=Launches(
+            ehrs=ehrs,
+            store=store,
+            box=box,
+            server=lambda ehr: SmartClient(ehr, keys, clock, new_id, _timeouts(settings)),
+            pages=library,
+            published=library.published,
+            clock=clock,
+            new_id=new_id,
+            new_secret=token_urlsafe,
+        ),
+        keys=keys,
         clock=clock,
         new_id=new_id,
     )
@@ -156,6 +228,35 @@ def _population(settings: Settings, pages: Pages, clock: Clock) -> Population:
     return Population(pages, clock, open_server, monotonic)
 
 
+@contextmanager
+def any_fhir_server(settings: Settings, url: str) -> Iterator[RequestsFhirServer]:
+    """The FHIR server at `url`, with whatever right this service has there: the token that is set, its own as a client
+    of an EHR that is listed, or none.
+
+    Raises ConfigurationInvalid for an EHR that gave this service no right of its own, ValueError for no address.
+    """
+    base = url.rstrip("/")
+    if base not in _ehrs(settings):
+        known = (
+            settings if settings.fhir_server_url == base else settings.model_copy(update={"fhir_server_token": None})
+        )
+        with closing(fhir_server(known, url)) as server:
+            yield server
+        return
+    services = start(settings)
+    try:
+        ehr = services.launches.ehrs[base]
+        if ehr.write_back is not WriteBack.BACKEND and ehr.backend_client_id is None:
+            raise ConfigurationInvalid(
+                f"{PREFIX}EHRS: {base} lets this service in by launches alone, which need a person; "
+                "give it a backend_client_id to examine it"
+            )
+        with closing(backend_server(settings, ehr, services.launches, ["*"])) as server:
+            yield server
+    finally:
+        services.store.close()
+
+
 @dataclass(frozen=True, slots=True)
 class _OnePage:
     pack: Pack
@@ -166,10 +267,48 @@ class _OnePage:
 
 def fhir_server(settings: Settings, url: str) -> RequestsFhirServer:
     """The FHIR server at `url`, with the token and timeouts of `settings`."""
-    seconds = settings.fhir_server_timeout_seconds
     token = settings.fhir_server_token
-    timeouts = Timeouts(connect_seconds=min(5.0, seconds), read_seconds=seconds, answer_seconds=seconds)
-    return RequestsFhirServer(url, None if token is None else _Fixed(token.get_secret_value()), timeouts)
+    tokens = None if token is None else _Fixed(token.get_secret_value())
+    return RequestsFhirServer(url, tokens, _timeouts(settings))
+
+
+def backend_server(settings: Settings, ehr: Ehr, launches: Launches, types: Sequence[str]) -> RequestsFhirServer:
+    """An EHR with this service's own right (SMART Backend Services) to create, read, update and search `types`."""
+    scopes = tuple(f"system/{one}.cruds" if one == "*" else f"system/{one}.crus" for one in types)
+    return RequestsFhirServer(
+        ehr.issuer, BackendTokens(launches.server(ehr), scopes, launches.clock), _timeouts(settings)
+    )
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    seconds = settings.fhir_server_timeout_seconds
+    return Timeouts(connect_seconds=min(5.0, seconds), read_seconds=seconds, answer_seconds=seconds)
+
+
+def _ehrs(settings: Settings) -> Ehrs:
+    ehrs = {} if settings.ehrs is None else read_ehrs(settings.ehrs)
+    if settings.fhir_server_url in ehrs:
+        raise ConfigurationInvalid(
+            f"{PREFIX}EHRS: {settings.fhir_server_url} is set as {PREFIX}FHIR_SERVER_URL too; it can be one of them"
+        )
+    return ehrs
+
+
+def _needs_keys(ehr: Ehr) -> bool:
+    return ehr.authentication is ClientAuthentication.PRIVATE_KEY or ehr.write_back is WriteBack.BACKEND
+
+
+def _secret_keys(settings: Settings) -> list[str]:
+    if settings.secret_key is not None:
+        keys = [key.strip() for key in settings.secret_key.get_secret_value().split(",") if key.strip()]
+        try:
+            for key in keys:
+                check_key(key)
+        except ValueError as fault:
+            text = f"{PREFIX}SECRET_KEY: a key is 32 bytes in URL-safe base64, as 'symptom-intake keys new' prints"
+            raise ConfigurationInvalid(text) from fault
+        return keys
+    return [key_in_file(Path(f"{settings.database_url.partition(':///')[2]}.key"))]
 
 
 class _Fixed:
@@ -192,7 +331,7 @@ def _helplines(settings: Settings) -> Helplines:
     return helplines(country, settings.emergency_number, settings.poison_line)
 
 
-def _open(settings: Settings) -> Store:
+def _open(settings: Settings) -> Database:
     try:
         return open_database(settings.database_url)
     except (ValueError, NewerSchema, Unavailable, OSError) as fault:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.records.ehr import ClientAuthentication, Ehr, WriteBack
 
 PREFIX = "SYMPTOM_INTAKE_"
 # A delivery asks for the server's abilities, and sends its transaction; one more where the first is refused.
@@ -110,6 +113,14 @@ class Settings(BaseSettings):
         le=32 * 1024 * 1024,
         description="The largest request body that is read; a larger one is refused with 413.",
     )
+    ehrs: Path | None = Field(
+        default=None,
+        description="A TOML file that names the EHRs that may launch the form, and how each knows this service.",
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Keys that encrypt tokens at rest, separated by commas. None: a file beside the database has one.",
+    )
     country: str | None = Field(
         default=None,
         description="Where people answer (`US`, `GB`, …): whose emergency number and poison line they see.",
@@ -188,9 +199,7 @@ class Settings(BaseSettings):
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            parts = urlsplit(origin)
-            whole = parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" == origin
-            if not whole and origin != "*":
+            if not _is_origin(origin) and origin != "*":
                 raise ValueError(f"'{origin}' is no origin; write scheme and host, such as https://app.example.org")
         return value
 
@@ -231,6 +240,11 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _is_origin(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" == text
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -280,3 +294,79 @@ def variable_name(field: str) -> str:
 def _explain(fault: Any) -> str:
     reason = fault["msg"].removeprefix("Value error, ")
     return f"{variable_name(str(fault['loc'][0]))}: {reason[:1].lower()}{reason[1:]}"
+
+
+def read_ehrs(path: Path) -> dict[str, Ehr]:
+    """The EHRs in the TOML file at `path`, by issuer.
+
+    Raises ConfigurationInvalid naming the entry and what is wrong with it; a secret is never repeated.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as fault:
+        raise ConfigurationInvalid(f"{PREFIX}EHRS: {path} cannot be read: {fault}") from fault
+    found: dict[str, Ehr] = {}
+    for index, entry in enumerate(document.get("ehr", [])):
+        try:
+            ehr = _EhrEntry(**entry).ehr()
+        except ValidationError as refusal:
+            faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in refusal.errors())
+            raise ConfigurationInvalid(f"{PREFIX}EHRS: {path}, ehr {index + 1}: {faults}") from None
+        found[ehr.issuer] = ehr
+    if not found:
+        raise ConfigurationInvalid(f"{PREFIX}EHRS: {path} has no [[ehr]]")
+    return found
+
+
+class _EhrEntry(BaseModel):
+    """One [[ehr]] of the file, checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str
+    client_id: str = Field(min_length=1)
+    name: str = ""
+    authentication: ClientAuthentication = ClientAuthentication.NONE
+    client_secret: SecretStr | None = None
+    write_back: WriteBack = WriteBack.LAUNCH
+    backend_client_id: str | None = None
+    algorithm: Literal["ES384", "RS384"] = "ES384"
+    frame_origins: tuple[str, ...] = ()
+    contact: str = ""
+
+    @field_validator("issuer")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+            raise ValueError("give the EHR's FHIR base URL; https, unless it is loopback")
+        return value.rstrip("/")
+
+    @field_validator("frame_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _is_origin(origin):
+                raise ValueError(f"'{origin}' is no origin; write scheme and host, such as https://ehr.example.org")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> _EhrEntry:
+        if (self.authentication is ClientAuthentication.SECRET) != (self.client_secret is not None):
+            raise ValueError("client_secret goes with authentication = 'client-secret', and only with it")
+        return self
+
+    def ehr(self) -> Ehr:
+        """The entry as the service uses it."""
+        return Ehr(
+            issuer=self.issuer,
+            name=self.name or urlsplit(self.issuer).hostname or self.issuer,
+            client_id=self.client_id,
+            authentication=self.authentication,
+            client_secret=None if self.client_secret is None else self.client_secret.get_secret_value(),
+            write_back=self.write_back,
+            backend_client_id=self.backend_client_id,
+            algorithm=self.algorithm,
+            frame_origins=self.frame_origins,
+            contact=self.contact,
+        )

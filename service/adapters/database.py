@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from service.adapters import launch_tables as launches
 from service.adapters import schema
 from service.adapters.accepting import write_acceptance
 from service.adapters.letters import (
@@ -39,6 +40,7 @@ from service.adapters.queries import condition
 from service.adapters.sqlite import is_passing, sqlite_engine
 from service.errors import IssueType, Unavailable, error
 from service.fhir.json import Json
+from service.records.ehr import Launch
 from service.records.outbox import Letter, State, Take, Target
 from service.records.ports import Acceptance, Backlog, Key, Placement, RememberedPack, Stored
 from service.records.search import Page, Query
@@ -201,6 +203,51 @@ class Database:
             statement = statement.where(schema.letter.c.state == state.value)
         with self._read() as connection:
             return tuple(letter_of(row) for row in connection.execute(statement))
+
+    def keep_launch_request(self, state: str, sealed: str, created_at: datetime) -> None:
+        """Keep a request for authorization."""
+        with self._write() as connection:
+            launches.put_request(connection, state, sealed, created_at)
+
+    def take_launch_request(self, state: str) -> tuple[str, datetime] | None:
+        """What was kept under `state`, once."""
+        with self._write() as connection:
+            return launches.take_request(connection, state)
+
+    def keep_launch(self, launch: Launch) -> None:
+        """Keep what a launch said of a response."""
+        with self._write() as connection:
+            launches.put_launch(connection, launch)
+
+    def launch(self, response_id: str) -> Launch | None:
+        """The launch that a response began with."""
+        with self._read() as connection:
+            return launches.launch_of(connection, response_id)
+
+    def keep_grant(self, id: str, issuer: str, patient: str, sealed: str, created_at: datetime) -> None:  # noqa: A002
+        """Keep a grant, or what replaces it; what waits for it is due."""
+        with self._write() as connection:
+            launches.put_grant(connection, id, issuer, patient, sealed, created_at)
+
+    def grants(self, issuer: str, patient: str) -> Sequence[tuple[str, str]]:
+        """The grants for one patient, newest first."""
+        with self._read() as connection:
+            return launches.grants_of(connection, issuer, patient)
+
+    def keep_signing_key(self, kid: str, sealed: str, created_at: datetime) -> None:
+        """Keep a private key."""
+        with self._write() as connection:
+            launches.put_signing_key(connection, kid, sealed, created_at)
+
+    def signing_keys(self) -> Sequence[tuple[str, str, datetime]]:
+        """All private keys, newest first."""
+        with self._read() as connection:
+            return launches.signing_keys_of(connection)
+
+    def drop_signing_key(self, kid: str) -> None:
+        """Forget a private key."""
+        with self._write() as connection:
+            launches.remove_signing_key(connection, kid)
 
     def letters_of(self, response_id: str) -> tuple[Letter, ...]:
         """The letters of one response, oldest first."""

@@ -22,8 +22,8 @@ from sqlalchemy import types as sql_types
 
 from service.fhir.json import dumps, parse
 
-SCHEMA_VERSION: Final = 2
-"""The version these tables are. Each so far adds tables to the one before: 2 `proposal`."""
+SCHEMA_VERSION: Final = 3
+"""The version these tables are. Each so far adds tables to the one before: 2 `proposal`; 3 those of launches."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -188,4 +188,43 @@ pack: Final = Table(
     Column("name", String, nullable=False),
     Column("artifacts", FhirJson, nullable=False),
     Column("first_accepted_at", Moment, nullable=False),
+)
+
+launch_request: Final = Table(
+    "launch_request",
+    metadata,
+    Column("state", String, primary_key=True, comment="SHA-256 of the state parameter"),
+    Column("sealed", Text, nullable=False, comment="encrypted"),
+    Column("created_at", Moment, nullable=False),
+)
+
+launch: Final = Table(
+    "launch",
+    metadata,
+    Column("response_id", String, primary_key=True),
+    Column("issuer", String, nullable=False),
+    Column("patient", String, nullable=False),
+    Column("encounter", String),
+    Column("user", String),
+    Column("banner", String),
+    Index("launch_patient", "issuer", "patient"),
+)
+
+launch_grant: Final = Table(
+    "launch_grant",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("issuer", String, nullable=False),
+    Column("patient", String, nullable=False),
+    Column("sealed", Text, nullable=False, comment="encrypted tokens"),
+    Column("created_at", Moment, nullable=False),
+    Index("launch_grant_patient", "issuer", "patient", "created_at"),
+)
+
+signing_key: Final = Table(
+    "signing_key",
+    metadata,
+    Column("kid", String, primary_key=True),
+    Column("sealed", Text, nullable=False, comment="the private JWK, encrypted"),
+    Column("created_at", Moment, nullable=False),
 )

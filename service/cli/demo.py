@@ -135,8 +135,8 @@ def _create_patient(server: FhirServer, unique: str) -> str:
 
 
 def _deliver(run: Demo, server: FhirServer) -> None:
-    delivery = run.services.delivery()
-    while delivery is not None and (report := delivery.run_once()) is not None:
+    delivery = run.services.delivery(server.base_url)
+    while (report := delivery.run_once()) is not None:
         story.delivery(report)
         locations = sorted((one.location for one in report.placements), key=_reading_order)
         story.read_back([(location, server.send("GET", location).body) for location in locations])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from service.bootstrap import fhir_server, random_id
+from service.bootstrap import any_fhir_server, random_id
 from service.cli.console import EXIT_FAULT, read_settings, table
 from service.cli.examination import Finding, examine
-from service.config import ConfigurationInvalid, Settings
+from service.config import ConfigurationInvalid
 
 
 @click.command()
@@ -15,33 +15,27 @@ from service.config import ConfigurationInvalid, Settings
 def doctor(url: str) -> None:
     """Try on the FHIR server at URL what deliveries need; print a table; remove what was made.
 
-    The token that is set is sent only if URL is the FHIR server that is set.
+    The token that is set is sent only if URL is the FHIR server that is set. An EHR that is listed in
+    SYMPTOM_INTAKE_EHRS is asked with this service's own credentials (SMART Backend Services).
 
     \b
     Examples:
       symptom-intake doctor http://localhost:8080/fhir
       symptom-intake doctor https://hapi.fhir.org/baseR4
     """
-    settings = _for_server(read_settings(), url)
+    if not url.startswith(("http://", "https://")):
+        raise ConfigurationInvalid(f"'{url}' is no address; write it such as https://fhir.example.org/r4")
     try:
-        server = fhir_server(settings, url)
+        with any_fhir_server(read_settings(), url) as server:
+            click.echo(f"Examining {server.base_url} …", err=True)
+            findings = examine(server, random_id)
     except ValueError as fault:
         raise click.BadParameter(str(fault), param_hint="URL") from fault
-    click.echo(f"Examining {server.base_url} …", err=True)
-    findings = examine(server, random_id)
     click.echo(table(("CHECK", "RESULT", "WHY IT MATTERS"), (_row(finding) for finding in findings)))
     failed = [finding for finding in findings if not finding.passed]
     click.echo(_verdict(len(failed)))
     if failed:
         raise click.exceptions.Exit(EXIT_FAULT)
-
-
-def _for_server(settings: Settings, url: str) -> Settings:
-    if settings.fhir_server_url == url.rstrip("/"):
-        return settings
-    if not url.startswith(("http://", "https://")):
-        raise ConfigurationInvalid(f"'{url}' is no address; write it such as https://fhir.example.org/r4")
-    return settings.model_copy(update={"fhir_server_token": None})
 
 
 def _row(finding: Finding) -> tuple[str, str, str]:

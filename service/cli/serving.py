@@ -11,7 +11,7 @@ import click
 from service.bootstrap import Services, start
 from service.cli.console import EXIT_FAULT, configure_logging, fail, read_settings
 from service.cli.listener import Listener
-from service.cli.worker import DeliveryThread
+from service.cli.worker import DeliveryThreads
 from service.config import PREFIX, ConfigurationInvalid, check_listening
 from service.records.delivery import DeliveryReport
 from service.records.outbox import State
@@ -36,7 +36,7 @@ def serve(host: str, port: int, no_deliver: bool) -> None:
     check_listening(settings, host)
     configure_logging(settings.log_level.value)
     services = start(settings)
-    worker = DeliveryThread(services)
+    worker = DeliveryThreads(services)
     app = create_app(services.site((lambda: None) if no_deliver else worker.alive))
     try:
         listener = Listener(app, host, port)
@@ -67,8 +67,10 @@ def deliver(once: bool) -> None:
     """
     settings = read_settings()
     configure_logging(settings.log_level.value)
-    if settings.fhir_server_url is None:
-        raise ConfigurationInvalid(f"{PREFIX}FHIR_SERVER_URL: set the base address of the server to deliver to")
+    if settings.fhir_server_url is None and settings.ehrs is None:
+        raise ConfigurationInvalid(
+            f"{PREFIX}FHIR_SERVER_URL: set the base address of the server to deliver to (or {PREFIX}EHRS)"
+        )
     services = start(settings)
     try:
         if once:
@@ -80,26 +82,27 @@ def deliver(once: bool) -> None:
 
 
 def _delivery_line(services: Services, *, no_deliver: bool) -> str:
-    url = services.settings.fhir_server_url
-    if url is None:
+    if not services.targets:
         return f"No FHIR server is set ({PREFIX}FHIR_SERVER_URL): the record is kept here alone."
+    named = ", ".join(services.targets)
     if no_deliver:
-        return f"Responses wait for 'symptom-intake deliver' to bring them to {url}."
-    return f"Delivering to {url}."
+        return f"Responses wait for 'symptom-intake deliver' to bring them to {named}."
+    return f"Delivering to {named}."
 
 
 def _deliver_once(services: Services) -> None:
-    delivery = services.delivery()
     failed = False
-    while delivery is not None and (report := delivery.run_once()) is not None:
-        failed = failed or report.letter.state is not State.DELIVERED
-        click.echo(_report_line(report))
+    for target in services.targets:
+        delivery = services.delivery(target)
+        while (report := delivery.run_once()) is not None:
+            failed = failed or report.letter.state is not State.DELIVERED
+            click.echo(_report_line(report))
     if failed:
         raise click.exceptions.Exit(EXIT_FAULT)
 
 
 def _deliver_until_told(services: Services) -> None:
-    worker = DeliveryThread(services)
+    worker = DeliveryThreads(services)
     _end_on_signals()
     worker.start()
     click.echo(_delivery_line(services, no_deliver=False))

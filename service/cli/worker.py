@@ -1,9 +1,10 @@
-"""A delivery worker in a thread of this process."""
+"""Delivery workers in threads of this process."""
 
 from __future__ import annotations
 
 import logging
 import threading
+from time import monotonic
 
 from service.bootstrap import Services
 from service.web.errors import describe
@@ -13,43 +14,49 @@ RESTART_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
-class DeliveryThread:
-    """Delivers in the background from `start` to `stop`. A worker that fails is replaced after a pause."""
+class DeliveryThreads:
+    """Deliver in the background from `start` to `stop`, one for each target, so that none waits for another.
+
+    A worker that fails is replaced after a pause.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._stop = threading.Event()
-        self._works = services.settings.fhir_server_url is not None
-        # A daemon: a server that holds its answer back must not keep the process from ending; leases run out.
-        self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
+        self._failed: set[str] = set()
+        # Daemons: a server that holds its answer back must not keep the process from ending; leases run out.
+        self._threads = [
+            threading.Thread(target=self._run, args=(target,), name=f"delivery-{number}", daemon=True)
+            for number, target in enumerate(services.targets)
+        ]
 
     def start(self) -> None:
-        """Begins, where a FHIR server is configured."""
-        if self._services.settings.fhir_server_url is not None:
-            self._thread.start()
+        """Begins, where there is a FHIR server to deliver to."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, timeout_seconds: float) -> None:
-        """Ends after the delivery that is under way, or after `timeout_seconds` without it."""
+        """Ends after the deliveries that are under way, or after `timeout_seconds` without them."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_seconds)
+        deadline = monotonic() + timeout_seconds
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - monotonic()))
 
     def alive(self) -> bool | None:
-        """Whether deliveries are being made; None when there is nowhere to deliver to."""
-        if self._services.settings.fhir_server_url is None:
+        """Whether deliveries are being made to every target; None when there is none."""
+        if not self._threads:
             return None
-        return self._works and self._thread.is_alive()
+        return not self._failed and all(thread.is_alive() for thread in self._threads)
 
-    def _run(self) -> None:
+    def _run(self, target: str) -> None:
         while not self._stop.is_set():
-            delivery = self._services.delivery()
-            if delivery is None:
-                return
+            delivery = self._services.delivery(target)
             try:
-                self._works = True
+                self._failed.discard(target)
                 delivery.run(self._stop, self._services.settings.delivery_poll_seconds)
             except Exception as fault:  # noqa: BLE001 - a thread has nobody to raise to: it logs, and begins anew
-                self._works = False
+                self._failed.add(target)
                 # Not `exception`: its message may quote what a patient answered.
                 log.error("delivery worker failed: %s", describe(fault))  # noqa: TRY400
                 self._stop.wait(RESTART_SECONDS)

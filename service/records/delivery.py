@@ -8,7 +8,7 @@ its successor sends the same bytes, which create nothing twice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from threading import Event
@@ -20,11 +20,13 @@ from service.records import outbox
 from service.records.bundle import outside_references, transaction_bundle, transaction_placements
 from service.records.outbox import Letter, Reason, State, Target
 from service.records.ports import Answer, AnswerLost, Clock, FhirServer, Jitter, Placement, Store, Unreachable
+from service.records.references import localised
 from service.records.setback import (
     Course,
     Setback,
     answer_lost,
     not_fhir,
+    not_granted,
     refusal,
     refused_by_model,
     retry_after,
@@ -53,7 +55,8 @@ class _LeaseLost(Exception):
 class Delivery:
     """A worker for the target `server`. Not shared between threads; any number of workers may run beside each other.
 
-    `owner` names the worker in the letters it leases; `lease` must exceed the longest delivery.
+    `owner` names the worker in the letters it leases; `lease` must exceed the longest delivery. `servers` gives the
+    server with the right to write one letter, where that differs by letter; None where nobody granted it.
     """
 
     def __init__(
@@ -65,9 +68,12 @@ class Delivery:
         owner: str,
         *,
         lease: timedelta = timedelta(minutes=5),
+        servers: Callable[[Letter], FhirServer | None] | None = None,
     ) -> None:
         self._store = store
+        self._base_url = server.base_url
         self._server = server
+        self._servers = servers
         self._clock = clock
         self._jitter = jitter
         self._owner = owner
@@ -93,25 +99,39 @@ class Delivery:
         Raises Unavailable when the database is; the letter's lease then runs out.
         """
         now = self._clock()
-        letter = self._store.lease(
-            self._server.base_url, now, lambda found: outbox.take(found, self._owner, now, self._lease)
-        )
+        letter = self._store.lease(self._base_url, now, lambda found: outbox.take(found, self._owner, now, self._lease))
         if letter is None:
             return None
         if letter.state is not State.LEASED:
             return self._report(letter, (), recorded=True)
         try:
+            self._server = self._server_for(letter)
             placements = self._deliver(letter)
         except Setback as setback:
-            return self._record_setback(letter, setback)
+            return self._record_setback(letter, self._as_meant(setback))
         except _LeaseLost:
             return self._report(letter, (), recorded=False)
         after = outbox.delivered(letter, self._clock())
         recorded = self._store.change(letter, after, placements=placements, target=self._answering)
         return self._report(after, placements, recorded=recorded)
 
+    def _server_for(self, letter: Letter) -> FhirServer:
+        if self._servers is None:
+            return self._server
+        server = self._servers(letter)
+        if server is None:
+            raise not_granted()
+        return server
+
+    def _as_meant(self, setback: Setback) -> Setback:
+        """Where each letter has a right of its own, a refusal of credentials says nothing about the others."""
+        if self._servers is None or setback.problem.reason is not Reason.UNAUTHORISED:
+            return setback
+        return not_granted(setback.problem.status)
+
     def _deliver(self, letter: Letter) -> tuple[Placement, ...]:
-        record = self._store.record(letter.response_id, letter.version)
+        kept = self._store.record(letter.response_id, letter.version)
+        record = tuple(localised(one, self._base_url) for one in kept)
         bundle = transaction_bundle(record)
         issues = model_issues(bundle)
         if issues:
@@ -184,6 +204,8 @@ class Delivery:
             case Course.POSTPONE:
                 until = outbox.postponed_until(letter.leases, now, self._jitter())
                 after = outbox.postponed(letter, problem, until, now)
+            case Course.WAIT:
+                after = outbox.postponed(letter, problem, now + outbox.GRANT_PATIENCE, now)
             case Course.RETRY:
                 after = outbox.failed(letter, problem, now, self._jitter())
             case Course.AT_ONCE:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 from uuid import UUID
@@ -16,10 +17,11 @@ from uuid import UUID
 from service.errors import DomainError, PreconditionFailed
 from service.fhir.json import Json
 from service.packs import Pack
+from service.records.ehr import Launch
 from service.records.identity import IDENTITY_SYSTEM
 from service.records.population import Population
 from service.records.population_request import PopulationRequest
-from service.records.ports import Clock, Store
+from service.records.ports import Clock, FhirServer, Store
 from service.records.submission import DRAFT, Intake, Receipt
 from service.sdc.context import read_response
 from service.sdc.drafting import with_given
@@ -27,19 +29,26 @@ from service.sdc.drafting import with_given
 log = logging.getLogger(__name__)
 
 _MOST_TRIES: Final = 8
-_OWN: Final = frozenset({"resourceType", "questionnaire", "status", "subject", "authored", "item"})
+_OWN: Final = frozenset(
+    {"resourceType", "questionnaire", "status", "subject", "encounter", "authored", "author", "source", "item"}
+)
 PERSON_SYSTEM: Final = f"{IDENTITY_SYSTEM}/person"
 """The system of the identifier of a person who fills in a form and is not known otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """Keeps drafts and completes them. `population` proposes answers from the patient's record."""
+    """Keeps drafts and completes them. `population` proposes answers from the patient's record.
+
+    `launch_of` tells the launch that a draft began with; `open_ehr` opens its EHR, with the right of that launch.
+    """
 
     intake: Intake
     store: Store
     population: Population
     clock: Clock
+    launch_of: Callable[[str], Launch | None] = lambda response_id: None
+    open_ehr: Callable[[Launch], AbstractContextManager[FhirServer]] | None = None
 
     def read(self, draft_id: str) -> Json | None:
         """The response `draft_id` as it stands, draft or not; None before its first step was kept."""
@@ -50,12 +59,14 @@ class Drafts:
 
         Raises Invalid (nothing is kept), Unavailable, and PreconditionFailed when the response is no draft any more.
         """
+        launch = self.launch_of(draft_id)
+        target = None if launch is None else launch.issuer
         for _ in range(_MOST_TRIES):
             now = self.read(draft_id)
             version = 0 if now is None else int(now["meta"]["versionId"])
             before = blank if now is None else {name: value for name, value in now.items() if name in _OWN}
             try:
-                return self.intake.save(change(before), draft_id, version)
+                return self.intake.save(change(before), draft_id, version, target)
             except PreconditionFailed as refusal:
                 newest = self.read(draft_id)
                 if newest is not None and newest["status"] != DRAFT:
@@ -63,13 +74,13 @@ class Drafts:
                 last = refusal
         raise last
 
-    def propose(self, pack: Pack, response: Json) -> Json | None:
+    def propose(self, pack: Pack, response: Json, launch: Launch | None = None) -> Json | None:
         """A response with first answers from the record of the subject, and defaults; None when none can be had."""
         subject = response.get("subject", {})
         known = "reference" in subject
         request = PopulationRequest(subject=subject if known else None, local=known)
         try:
-            answer = self.population.populate(request, pack)
+            answer = self._population(launch).populate(request, pack)
         except DomainError as fault:
             # The person answers without proposals. The texts are left out: they may quote the record.
             log.warning("no first answers for a form: %s", ", ".join(issue.code.value for issue in fault.issues))
@@ -85,7 +96,7 @@ class Drafts:
         """Ask for proposals once, and keep them for the steps to come; what no person answers goes into the draft."""
         if self.store.proposal(draft_id) is not None:
             return
-        proposal = self.propose(pack, response)
+        proposal = self.propose(pack, response, self.launch_of(draft_id))
         if proposal is None:
             return
         self.store.keep_proposal(draft_id, proposal, self.clock())
@@ -96,6 +107,12 @@ class Drafts:
                 response,
                 lambda draft: with_given(read_response(pack.questionnaire, draft, self.clock()), proposal),
             )
+
+    def _population(self, launch: Launch | None) -> Population:
+        open_ehr = self.open_ehr
+        if launch is None or open_ehr is None:
+            return self.population
+        return replace(self.population, open_server=lambda: open_ehr(launch))
 
     def proposal(self, draft_id: str) -> Json | None:
         """What was proposed for the draft."""

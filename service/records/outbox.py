@@ -28,6 +28,8 @@ from service.fhir.json import Json
 MAX_ATTEMPTS: Final = 12
 QUICK_ATTEMPTS: Final = 3
 MAX_HOLD: Final = timedelta(hours=1)
+GRANT_PATIENCE: Final = timedelta(days=1)
+"""How long a letter rests that waits for a launch; a launch makes it due at once."""
 
 
 class State(StrEnum):
@@ -47,6 +49,7 @@ class Reason(StrEnum):
     NO_ANSWER = "no-answer"
     BUSY = "busy"
     UNAUTHORISED = "unauthorised"
+    NOT_GRANTED = "not-granted"
     NOT_FHIR = "not-fhir"
     SERVER_ERROR = "server-error"
     ODD_ANSWER = "odd-answer"

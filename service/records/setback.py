@@ -5,6 +5,7 @@
 | no connection; 429, 502, 503, 504               | HOLD     | the target rests, by Retry-After if it says so         |
 | 401, 403; a redirect; no FHIR server at the URL | HOLD     | the target rests until it, or the setting, is mended   |
 | sent, and no whole answer                       | POSTPONE | the same Bundle again later; counts nothing            |
+| no right to write for this patient (any more)   | WAIT     | until the patient's next launch brings one             |
 | 408, other 5xx; 2xx that confirms not all       | RETRY    | later, counted                                         |
 | 409, 412                                        | AT_ONCE  | the loser of a race; a few times at once, then RETRY   |
 | any other 4xx; a resource the model refuses     | BURY     | a dead letter with the server's OperationOutcome       |
@@ -30,6 +31,7 @@ class Course(StrEnum):
 
     HOLD = "hold"
     POSTPONE = "postpone"
+    WAIT = "wait"
     RETRY = "retry"
     AT_ONCE = "at-once"
     BURY = "bury"
@@ -85,6 +87,15 @@ def not_fhir(answer: Answer, text: str) -> Setback:
 def unreachable(fault: Exception) -> Setback:
     """The setback of a connection that did not come about."""
     return Setback(Course.HOLD, Problem(Reason.UNREACHABLE, f"No connection: {fault}."))
+
+
+def not_granted(status: int | None = None) -> Setback:
+    """The setback of a record that no token at hand may be written to."""
+    text = (
+        "The EHR's grant for this patient has ended, or was never given. It waits for the patient's next launch; "
+        "offline access or backend credentials would spare that."
+    )
+    return Setback(Course.WAIT, Problem(Reason.NOT_GRANTED, text, status))
 
 
 def answer_lost(fault: Exception) -> Setback:

@@ -103,8 +103,10 @@ class Intake:
             return self._receipt_of_winner(keys)
         return _receipt(acceptance.stored, created=True)
 
-    def save(self, response: Json, response_id: str, version: int) -> Receipt:
+    def save(self, response: Json, response_id: str, version: int, target: str | None = None) -> Receipt:
         """Keep `response` as what follows `version` of the draft `response_id`; 0 when there is no version yet.
+
+        `target` is the FHIR server that a complete one is delivered to, where that is not the usual one.
 
         Raises as `submit`, and PreconditionFailed when that version is not the newest any more, or is no draft.
         """
@@ -112,7 +114,8 @@ class Intake:
         if version > 0:
             self._expect_draft(response_id, version)
         keys = _Keys(None, (), body_digest(response))
-        acceptance = self._prepare(localised(response, self.target_base_url), keys, response_id, version + 1)
+        response = localised(response, self.target_base_url)
+        acceptance = self._prepare(response, keys, response_id, version + 1, target)
         try:
             self.store.accept(acceptance)
         except Superseded:
@@ -149,7 +152,9 @@ class Intake:
             raise Unavailable([error(IssueType.TRANSIENT, text)], retry_after_seconds=1)
         return first
 
-    def _prepare(self, response: Json, keys: _Keys, response_id: str, version: int) -> Acceptance:
+    def _prepare(
+        self, response: Json, keys: _Keys, response_id: str, version: int, target: str | None = None
+    ) -> Acceptance:
         now = self.clock()
         faults = [*subject_issues(response), *_status_issues(response)]
         pack = self._page(response, faults)
@@ -171,7 +176,7 @@ class Intake:
             keys=keys.all,
             pack=pack,
             accepted_at=now,
-            target=None if accepted["status"] == DRAFT else self._target,
+            target=None if accepted["status"] == DRAFT else target or self._target,
         )
 
     def _page(self, response: Json, faults: Iterable[Issue]) -> Pack:

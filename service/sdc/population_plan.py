@@ -16,7 +16,7 @@ from service.fhirpath import Expression, FhirPathError, compile_expression
 from service.sdc import vocabulary as sdc
 from service.sdc.answering import Translations, translations
 from service.sdc.observations import Codes
-from service.sdc.queries import QueryTemplate, compile_query
+from service.sdc.queries import QueryTemplate, compile_query, resource_type_of
 from service.sdc.questionnaire import Item, Questionnaire, Variable
 
 _ITEM = "QuestionnaireResponse.item"
@@ -59,6 +59,17 @@ class PopulationPlan:
     concept_maps: tuple[Json, ...]
     translations: Translations
     issues: tuple[Issue, ...]
+
+    @property
+    def resource_types(self) -> frozenset[str]:
+        """The types of resources that its searches ask for."""
+        own = (*self.queries, *(query for batch in self.source_queries.values() for query in batch))
+        queries = (*own, *self.root.queries, *(query for item in self.items.values() for query in item.queries))
+        sources = [source for item in self.items.values() for source in (item.context, item.initial)]
+        queries = (*queries, *(source for source in sources if isinstance(source, QueryTemplate)))
+        named = {resource_type_of(query.parts[0]) for query in queries if isinstance(query.parts[0], str)}
+        observed = {"Observation"} if any(item.period is not None for item in self.items.values()) else set()
+        return frozenset(named | observed)
 
     def names_read(self, expression: Expression) -> frozenset[str]:
         """The variables that `expression` reads, itself or through other variables."""

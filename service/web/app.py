@@ -15,6 +15,7 @@ from service.web.populating import questionnaire_operation_routes
 from service.web.result import result_routes
 from service.web.security import register_cors, register_request_id, register_security_headers, register_trusted_hosts
 from service.web.site import Site
+from service.web.smart import smart_routes
 from service.web.start import start_routes
 
 # The addresses of static files carry the release, so browsers may keep them.
@@ -30,16 +31,17 @@ def create_app(site: Site) -> Flask:
     app.url_map.strict_slashes = False
     register_request_id(app, site.new_id)
     register_trusted_hosts(app, site.trusts_host)
-    register_security_headers(app)
+    register_security_headers(app, site.frame_origins)
     register_cors(app, site.cors_origins)
     register_errors(app, site.max_body_bytes)
     app.register_blueprint(fhir_routes(site))
     app.register_blueprint(operation_routes(site))
     app.register_blueprint(questionnaire_operation_routes(site))
-    app.register_blueprint(monitoring_routes(app, site.store, site.clock, site.worker_alive, site.fhir_server_url))
+    app.register_blueprint(monitoring_routes(app, site.store, site.clock, site.worker_alive, site.targets))
     app.register_blueprint(start_routes(site))
     app.register_blueprint(form_routes(site))
     app.register_blueprint(result_routes(site))
+    app.register_blueprint(smart_routes(site))
     app.jinja_env.globals.update(
         dialled=dialled, helplines=site.helplines, right_to_left=RIGHT_TO_LEFT, version=site.version
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -119,7 +120,7 @@ def _answer(visit: Visit, number: int) -> ResponseReturnValue:
     except Invalid as refusal:
         return _step_again(visit, *readings[-1], [Problem("", issue.text, None) for issue in refusal.issues])
     reading, step = readings[-1]
-    kept = Visit(visit.site, visit.pack, visit.id, visit.key, receipt.response, kept=True)
+    kept = replace(visit, response=receipt.response, kept=True)
     if kept.urgent_rules() - visit.urgent_rules():
         # Before anything else, also before what is wrong with the other answers.
         return redirect(kept.address("urgent", after=step.number), 303)

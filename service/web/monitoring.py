@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -19,6 +19,7 @@ from service.records.ports import Backlog, Clock, Store
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _WAITING = (State.PENDING, State.LEASED)
+_LOOKED_AT = 1000
 # An outage ends by itself, and responses are accepted meanwhile; wrong credentials or a wrong address do not.
 _NEEDS_PEOPLE = (Reason.UNAUTHORISED, Reason.NOT_FHIR)
 _WORDS: Mapping[Reason, str] = {
@@ -73,8 +74,8 @@ class Traffic:
             yield _sample("http_request_seconds_total", round(spent, 6), method=method, route=route)
 
 
-def readiness(store: Store, worker_alive: Callable[[], bool | None], fhir_server_url: str | None) -> list[Check]:
-    """Whether responses can be accepted and delivered to the FHIR server that is set, part by part."""
+def readiness(store: Store, worker_alive: Callable[[], bool | None], targets_set: Collection[str]) -> list[Check]:
+    """Whether responses can be accepted and delivered to the FHIR servers that are set, part by part."""
     try:
         store.check()
         targets, backlog = store.targets(), store.backlog()
@@ -84,7 +85,8 @@ def readiness(store: Store, worker_alive: Callable[[], bool | None], fhir_server
     if worker_alive() is False:
         checks.append(Check("delivery-worker", Health.FAIL, "The delivery worker of this process has stopped."))
     checks += [_target_check(target, backlog) for target in targets]
-    checks += _left_behind(backlog, fhir_server_url)
+    checks += _left_behind(backlog, targets_set)
+    checks += _waiting_for_launches(store, backlog)
     checks += [_dead_letters(entry) for entry in backlog if entry.state is State.DEAD and entry.count]
     return checks
 
@@ -94,7 +96,7 @@ def monitoring_routes(
     store: Store,
     clock: Clock,
     worker_alive: Callable[[], bool | None],
-    fhir_server_url: str | None,
+    targets_set: Collection[str],
 ) -> Blueprint:
     """The routes of probes and metrics; counts every answer of `app`."""
     routes = Blueprint("monitoring", __name__)
@@ -113,7 +115,7 @@ def monitoring_routes(
 
     @routes.get("/health/ready")
     def ready() -> ResponseReturnValue:
-        checks = readiness(store, worker_alive, fhir_server_url)
+        checks = readiness(store, worker_alive, targets_set)
         worst = next((health for health in (Health.FAIL, Health.WARN) if _any(checks, health)), Health.PASS)
         return {"status": worst.value, "checks": [_as_json(check) for check in checks]}, _status(worst)
 
@@ -135,10 +137,22 @@ def _target_check(target: Target, backlog: Iterable[Backlog]) -> Check:
     return Check("fhir-server", Health.FAIL if needs_people else Health.WARN, reason)
 
 
-def _left_behind(backlog: Iterable[Backlog], fhir_server_url: str | None) -> Iterator[Check]:
-    """Deliveries that no worker looks at, because another server is set now, or none."""
+def _waiting_for_launches(store: Store, backlog: Iterable[Backlog]) -> Iterator[Check]:
+    """Deliveries that nobody granted a right for (any more)."""
+    if not any(entry.state is State.PENDING and entry.count for entry in backlog):
+        return
+    pending = store.letters(State.PENDING, _LOOKED_AT)
+    waiting = [one for one in pending if one.problem is not None and one.problem.reason is Reason.NOT_GRANTED]
+    for target in sorted({one.target for one in waiting}):
+        number = sum(one.target == target for one in waiting)
+        reason = f"{number} deliveries to {target} wait for their patients' next launch: no grant is usable."
+        yield Check("grants", Health.WARN, reason)
+
+
+def _left_behind(backlog: Iterable[Backlog], targets_set: Collection[str]) -> Iterator[Check]:
+    """Deliveries that no worker looks at, because other servers are set now, or none."""
     for entry in backlog:
-        if entry.state in _WAITING and entry.count and entry.target != fhir_server_url:
+        if entry.state in _WAITING and entry.count and entry.target not in targets_set:
             reason = f"{entry.count} deliveries wait for {entry.target}, which is not the FHIR server that is set."
             yield Check("fhir-server", Health.WARN, reason)
 

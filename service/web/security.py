@@ -16,8 +16,9 @@ log = logging.getLogger(__name__)
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
+    "form-action 'self'; frame-ancestors "
 )
+_EMBEDDED = ("/launch", "/callback", "/forms/", "/responses/")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CORS_METHODS = "GET, HEAD, POST, OPTIONS"
 _CORS_REQUEST_HEADERS = (
@@ -64,15 +65,21 @@ def register_trusted_hosts(app: Flask, trusts_host: Callable[[str], bool]) -> No
             raise Malformed([error(IssueType.SECURITY, text, "http.Host")])
 
 
-def register_security_headers(app: Flask) -> None:
-    """Headers that keep browsers from guessing, framing, and storing what patients said."""
+def register_security_headers(app: Flask, frame_origins: tuple[str, ...]) -> None:
+    """Headers that keep browsers from guessing, framing, and storing what patients said.
+
+    Pages of `frame_origins` (EHRs) may embed the form.
+    """
 
     @app.after_request
     def secure(answer: Response) -> Response:
         answer.headers.setdefault("X-Content-Type-Options", "nosniff")
         answer.headers.setdefault("Referrer-Policy", "no-referrer")
-        answer.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        answer.headers.setdefault("X-Frame-Options", "DENY")
+        is_embedded = bool(frame_origins) and request.path.startswith(_EMBEDDED)
+        ancestors = " ".join(frame_origins) if is_embedded else "'none'"
+        answer.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY + ancestors)
+        if not is_embedded:
+            answer.headers.setdefault("X-Frame-Options", "DENY")
         answer.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer

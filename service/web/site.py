@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from flask import Request
 
+from service.fhir.json import Json
 from service.packs import Pack
 from service.records.drafts import Drafts
+from service.records.ehr import LaunchStore
 from service.records.evaluation import Evaluation
+from service.records.launches import Launches
 from service.records.population import Population
-from service.records.ports import Clock, NewId, Store
+from service.records.ports import Clock, FhirServer, NewId, Store
 from service.records.submission import Intake
 from service.web.helplines import Helplines
 
@@ -24,7 +28,9 @@ class Site:
     `public_url` is the address clients use, without /fhir (None: the one they called); `trusts_host` says whether a
     request to a host name is answered; `worker_alive` tells whether this process's delivery worker lives (None: it
     has none); `started_at` is aware UTC; `zone` is the time zone of people whose browser does not tell theirs;
-    `draft_lifetime` is how long a form that was not sent can be opened again; `new_key` makes a secret to open it with.
+    `draft_lifetime` is how long a form that was not sent can be opened again; `new_key` makes a secret to open it with;
+    `ehr_reader` opens an EHR (by issuer) with the right that a launch gave for one patient (by id); `frame_origins` may
+    embed the form; `targets` are the FHIR servers that answers are delivered to.
     """
 
     packs: tuple[Pack, ...]
@@ -33,6 +39,10 @@ class Site:
     evaluation: Evaluation
     population: Population
     drafts: Drafts
+    launches: Launches
+    launch_store: LaunchStore
+    public_keys: Callable[[], Json]
+    ehr_reader: Callable[[str, str], AbstractContextManager[FhirServer]]
     clock: Clock
     new_id: NewId
     new_key: Callable[[], str]
@@ -46,6 +56,8 @@ class Site:
     helplines: Helplines
     zone: tzinfo
     draft_lifetime: timedelta
+    frame_origins: tuple[str, ...]
+    targets: frozenset[str]
     worker_alive: Callable[[], bool | None]
 
     def fhir_base(self, request: Request) -> str:

@@ -20,6 +20,7 @@ from service.fhir.json import Json
 from service.fhir.primitives import instant
 from service.packs import Pack
 from service.records.drafts import draft_id, unknown_person
+from service.records.ehr import Launch
 from service.records.references import subject_issues
 from service.records.submission import DRAFT
 from service.sdc.context import ResponseContext
@@ -34,7 +35,10 @@ _MOST_OFFSET_MINUTES: Final = 14 * 60
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request to one draft. `response` is the draft as kept; as it begins, where nothing is `kept` yet."""
+    """One request to one draft. `response` is the draft as kept; as it begins, where nothing is `kept` yet.
+
+    `launch` is what an EHR said when it opened the form.
+    """
 
     site: Site
     pack: Pack
@@ -42,6 +46,7 @@ class Visit:
     key: str
     response: Json
     kept: bool
+    launch: Launch | None = None
 
     @property
     def needs_key(self) -> bool:
@@ -167,27 +172,44 @@ def posted_visit(
 
 def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> Visit:
     pack = published(site, page)
+    launch = site.launch_store.launch(id_)
     if response is None:
-        return Visit(site, pack, id_, key, _blank(site, pack, id_), kept=False)
+        return Visit(site, pack, id_, key, _blank(site, pack, id_, launch), kept=False, launch=launch)
     if response["status"] != DRAFT:
         abort(redirect(url_for("result.result", response_id=id_), 303))
     pinned = site.population.pages.resolve(response["questionnaire"])
     if pinned is None or pinned.url != pack.url:
         abort(404)
-    return Visit(site, pinned, id_, key, response, kept=True)
+    return Visit(site, pinned, id_, key, response, kept=True, launch=launch)
 
 
-def _blank(site: Site, pack: Pack, id_: str) -> Json:
-    patient = named_patient(request.args.get("patient", request.form.get("patient", "")))
-    if patient is None and site.fhir_server_url is not None:
-        abort(redirect(url_for("form.begin", page=pack.name), 303))
-    return {
+def _blank(site: Site, pack: Pack, id_: str, launch: Launch | None) -> Json:
+    head: Json = {
         "resourceType": "QuestionnaireResponse",
         "questionnaire": pack.canonical,
         "status": DRAFT,
-        "subject": unknown_person(id_) if patient is None else {"reference": patient},
         "authored": instant(site.clock()),
     }
+    if launch is not None:
+        return {**head, **_who(launch)}
+    patient = named_patient(request.args.get("patient", request.form.get("patient", "")))
+    if patient is None and site.fhir_server_url is not None:
+        abort(redirect(url_for("form.begin", page=pack.name), 303))
+    return {**head, "subject": unknown_person(id_) if patient is None else {"reference": patient}}
+
+
+def _who(launch: Launch) -> Json:
+    """Whose answers these are, and who was there, as references that mean the EHR of the launch and no other."""
+
+    def there(reference: str) -> Json:
+        return {"reference": reference if "://" in reference else f"{launch.issuer}/{reference}"}
+
+    found: Json = {"subject": there(f"Patient/{launch.patient}")}
+    if launch.encounter is not None:
+        found["encounter"] = there(launch.encounter)
+    if launch.user is not None:
+        found["author"] = there(launch.user)
+    return found
 
 
 def already_sent(response_id: str) -> ResponseReturnValue:
@@ -208,8 +230,22 @@ def with_cookie(answer: ResponseReturnValue, page: str, key: str) -> Response:
     """The answer, with the key for the rest of the browser session."""
     made = make_response(answer)
     if request.cookies.get(COOKIE) != key:
-        made.set_cookie(COOKIE, key, path=f"/forms/{page}", secure=request.is_secure, httponly=True, samesite="Lax")
+        set_session_cookie(made, COOKIE, key, f"/forms/{page}")
     return made
+
+
+def set_session_cookie(answer: Response, name: str, value: str, path: str) -> None:
+    """Sets a cookie for the browser session. By https it is kept within an EHR's frame as well, for that EHR alone."""
+    secure = request.is_secure
+    answer.set_cookie(
+        name,
+        value,
+        path=path,
+        httponly=True,
+        secure=secure,
+        samesite="None" if secure else "Lax",
+        partitioned=secure,
+    )
 
 
 def _refuse(why: str, status: int, page: str) -> NoReturn:

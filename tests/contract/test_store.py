@@ -13,6 +13,7 @@ import pytest
 from service.errors import Detail, Issue, IssueType, Severity
 from service.packs import Pack
 from service.records import outbox
+from service.records.ehr import Launch, LaunchStore
 from service.records.outbox import Letter, Problem, Reason, State, Target
 from service.records.ports import Acceptance, Backlog, Key, KeyKind, KeyTaken, Placement, Store, Stored, Superseded
 from service.records.search import parse_query
@@ -466,3 +467,37 @@ class TestOutbox:
         store.check()
         store.accept(acceptance())
         assert store.read("QuestionnaireResponse", "r1") is not None
+
+
+class TestLaunches:
+    def test_a_request_is_taken_once(self, store: LaunchStore) -> None:
+        store.keep_launch_request("state", "sealed", NOW)
+        assert store.take_launch_request("other") is None
+        assert store.take_launch_request("state") == ("sealed", NOW)
+        assert store.take_launch_request("state") is None
+
+    def test_requests_that_nobody_came_back_from_are_forgotten(self, store: LaunchStore) -> None:
+        store.keep_launch_request("old", "sealed", NOW)
+        store.keep_launch_request("new", "sealed", NOW + timedelta(hours=2))
+        assert store.take_launch_request("old") is None
+
+    def test_the_launch_of_a_response(self, store: LaunchStore) -> None:
+        launch = Launch("r1", TARGET, "p1", "Encounter/1", "Practitioner/1", "Ada, 1815-12-10")
+        store.keep_launch(launch)
+        assert store.launch("r1") == launch
+        assert store.launch("r2") is None
+
+    def test_grants_of_a_patient_newest_first_and_replaced_by_id(self, store: LaunchStore) -> None:
+        store.keep_grant("a", TARGET, "p1", "one", NOW)
+        store.keep_grant("b", TARGET, "p1", "two", NOW + timedelta(hours=1))
+        store.keep_grant("c", TARGET, "p2", "other", NOW)
+        assert list(store.grants(TARGET, "p1")) == [("b", "two"), ("a", "one")]
+        store.keep_grant("a", TARGET, "p1", "three", NOW + timedelta(hours=2))
+        assert list(store.grants(TARGET, "p1")) == [("a", "three"), ("b", "two")]
+
+    def test_signing_keys_newest_first(self, store: LaunchStore) -> None:
+        store.keep_signing_key("a", "one", NOW)
+        store.keep_signing_key("b", "two", NOW + timedelta(days=1))
+        assert [kid for kid, _, _ in store.signing_keys()] == ["b", "a"]
+        store.drop_signing_key("b")
+        assert list(store.signing_keys()) == [("a", "one", NOW)]

@@ -53,7 +53,7 @@ class _Broken:
 def _delivering(services: Services) -> FlaskClient:
     intake = replace(services.intake, target_base_url=TARGET)
     assert isinstance(intake, Intake)
-    return create_app(replace(services.site(), intake=intake, fhir_server_url=TARGET)).test_client()
+    return create_app(replace(services.site(), intake=intake, targets=frozenset({TARGET}))).test_client()
 
 
 def _submit(client: FlaskClient, make_response: MakeResponse) -> None:

@@ -1,0 +1,230 @@
+"""SMART App Launch 2.2 as an app sees it: what is discovered, what is asked for, and what is granted.
+
+Pure. http://hl7.org/fhir/smart-app-launch/STU2.2/: app-launch, scopes-and-launch-context, conformance.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+from service.fhir.json import Json
+from service.fhir.primitives import is_id, is_reference
+from service.records.ehr import Ehr, WriteBack
+
+WRITTEN_TYPES: Final = ("QuestionnaireResponse", "Observation", "Condition", "Provenance")
+_OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_V1_PARTS: Final = {"read": frozenset("rs"), "write": frozenset("cud"), "*": frozenset("cruds")}
+_SCOPE: Final = re.compile(r"(patient|user|system)/(\*|[A-Za-z]+)\.(\*|read|write|c?r?u?d?s?)(\?.*)?")
+# Without an expiry that it tells, a token is taken to last as long as the shortest that servers give.
+_UNTOLD_SECONDS: Final = 300
+
+
+class LaunchFailed(Exception):
+    """A launch that cannot go on. `kind` names why, for the page; the message is for people, without secrets."""
+
+    def __init__(self, kind: Failure, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class Failure(StrEnum):
+    """Why a launch cannot go on."""
+
+    UNKNOWN_ISSUER = "unknown-issuer"
+    NO_SMART = "no-smart"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    NOT_OURS = "not-ours"
+    BAD_ANSWER = "bad-answer"
+    BAD_IDENTITY = "bad-identity"
+    NO_PATIENT = "no-patient"
+    NO_PAGE = "no-page"
+    SCOPES_MISSING = "scopes-missing"
+
+
+class ScopeSyntax(StrEnum):
+    """How an EHR writes scopes: SMART v2 (`.rs`), or v1 (`.read`)."""
+
+    V1 = "v1"
+    V2 = "v2"
+
+
+@dataclass(frozen=True, slots=True)
+class SmartConfiguration:
+    """Where an EHR's authorization server is, and what it says of itself. `issuer` is that of its id_tokens."""
+
+    authorization_endpoint: str
+    token_endpoint: str
+    issuer: str | None
+    jwks_uri: str | None
+    syntax: ScopeSyntax
+
+
+def read_configuration(document: Json, base: str) -> SmartConfiguration:
+    """The configuration in `.well-known/smart-configuration` of the FHIR server at `base`; URLs may be relative to it.
+
+    Raises LaunchFailed when an endpoint is missing, or would be reached without encryption.
+    """
+    capabilities = _texts(document.get("capabilities"))
+    supported = _texts(document.get("scopes_supported"))
+    says_v1 = "permission-v1" in capabilities or any(scope.endswith((".read", ".write")) for scope in supported)
+    says_v2 = "permission-v2" in capabilities or any(_is_v2(scope) for scope in supported)
+    return SmartConfiguration(
+        authorization_endpoint=_endpoint(document, "authorization_endpoint", base),
+        token_endpoint=_endpoint(document, "token_endpoint", base),
+        issuer=_text(document.get("issuer")),
+        jwks_uri=_endpoint(document, "jwks_uri", base) if "jwks_uri" in document else None,
+        syntax=ScopeSyntax.V1 if says_v1 and not says_v2 else ScopeSyntax.V2,
+    )
+
+
+def read_capability(statement: Json, base: str) -> SmartConfiguration:
+    """The configuration in a CapabilityStatement's `oauth-uris`, the older way (SMART 1). Raises LaunchFailed."""
+    found: dict[str, Any] = {}
+    for rest in statement.get("rest", []):
+        for extension in rest.get("security", {}).get("extension", []):
+            if extension.get("url") == _OAUTH_URIS:
+                found.update({one.get("url"): one.get("valueUri") for one in extension.get("extension", [])})
+    document = {"authorization_endpoint": found.get("authorize"), "token_endpoint": found.get("token")}
+    return SmartConfiguration(
+        authorization_endpoint=_endpoint(document, "authorization_endpoint", base),
+        token_endpoint=_endpoint(document, "token_endpoint", base),
+        issuer=None,
+        jwks_uri=None,
+        syntax=ScopeSyntax.V1,
+    )
+
+
+def wanted_scopes(ehr: Ehr, read_types: Iterable[str], syntax: ScopeSyntax, *, from_ehr: bool) -> tuple[str, ...]:
+    """What is asked for: identity, the launch, reading what prefills, and writing where the launch's right is used."""
+    types = sorted({"Patient", *read_types})
+    reading = [("rs", "read", one) for one in types]
+    writing = [("crus", "*", one) for one in WRITTEN_TYPES] if ehr.write_back is WriteBack.LAUNCH else []
+    written = {one for *_, one in writing}
+    clinical = [*(part for part in reading if part[2] not in written), *writing]
+    lasting = ["offline_access"] if ehr.write_back is WriteBack.LAUNCH else []
+    named = [f"patient/{one}.{v2 if syntax is ScopeSyntax.V2 else v1}" for v2, v1, one in clinical]
+    return ("openid", "fhirUser", "launch" if from_ehr else "launch/patient", *lasting, *named)
+
+
+def missing_scopes(wanted: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:
+    """The clinical scopes of `wanted` that none of `granted` covers, in part or whole."""
+    held: dict[str, set[str]] = {}
+    for kind, permissions in _permissions(granted):
+        held.setdefault(kind, set()).update(permissions)
+    anywhere = held.get("*", set())
+    return tuple(
+        scope
+        for scope in wanted
+        for kind, permissions in _permissions([scope])
+        if not permissions <= held.get(kind, set()) | anywhere
+    )
+
+
+def is_writing(scope: str) -> bool:
+    """True for a scope without which nothing can be written back."""
+    return any("c" in permissions for _, permissions in _permissions([scope]))
+
+
+def challenge(verifier: str) -> str:
+    """The S256 code challenge of a PKCE verifier (RFC 7636)."""
+    return urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchContext:
+    """What a token response says of the launch. References are as the EHR wrote them."""
+
+    patient: str
+    encounter: str | None
+    intent: str | None
+    questionnaire: str | None
+    needs_banner: bool
+
+
+def read_context(answer: Json) -> LaunchContext:
+    """The launch context of a token response. Raises LaunchFailed when it does not say whose record is open."""
+    patient = answer.get("patient")
+    if not is_id(patient):
+        text = "The EHR did not say whose record is open: its token response has no 'patient'."
+        raise LaunchFailed(Failure.NO_PATIENT, text)
+    encounter = answer.get("encounter")
+    return LaunchContext(
+        patient=str(patient),
+        encounter=f"Encounter/{encounter}" if is_id(encounter) else None,
+        intent=_text(answer.get("intent")),
+        questionnaire=_questionnaire(answer.get("fhirContext")),
+        # Where the EHR does not say that it shows whose record is open, the form does.
+        needs_banner=answer.get("need_patient_banner") is not False,
+    )
+
+
+def granted_scopes(answer: Json, asked: Iterable[str]) -> frozenset[str]:
+    """The scopes of a token response; those that were asked where it names none (RFC 6749, 5.1)."""
+    told = answer.get("scope")
+    return frozenset(told.split() if isinstance(told, str) else asked)
+
+
+def expiry(answer: Json, now: datetime) -> datetime:
+    """When the access token of a token response ends (aware UTC)."""
+    told = answer.get("expires_in")
+    seconds = int(told) if isinstance(told, int | str) and str(told).isdigit() else _UNTOLD_SECONDS
+    return now + timedelta(seconds=seconds)
+
+
+def fhir_user(claims: Mapping[str, Any], issuer: str) -> str | None:
+    """The `fhirUser` of an id_token as a reference below `issuer`, or as it is; None when it names nobody."""
+    told = claims.get("fhirUser", claims.get("profile"))
+    return told.removeprefix(f"{issuer}/") if isinstance(told, str) and is_reference(told) else None
+
+
+def _questionnaire(contexts: Any) -> str | None:
+    """The canonical of the first Questionnaire that `fhirContext` names."""
+    for one in contexts if isinstance(contexts, list) else ():
+        if isinstance(one, dict):
+            canonical = _text(one.get("canonical"))
+            if canonical is not None and one.get("type", "Questionnaire") == "Questionnaire":
+                return canonical
+    return None
+
+
+def _permissions(scopes: Iterable[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    """(resource type, permissions of "cruds") of each clinical scope; one narrowed by a search does not count."""
+    for scope in scopes:
+        match = _SCOPE.fullmatch(scope)
+        if match is not None and match[4] is None and match[1] in ("patient", "user"):
+            yield match[2], _V1_PARTS.get(match[3], frozenset(match[3]))
+
+
+def _is_v2(scope: str) -> bool:
+    match = _SCOPE.fullmatch(scope)
+    return match is not None and match[3] not in _V1_PARTS
+
+
+def _endpoint(document: Json, name: str, base: str) -> str:
+    told = _text(document.get(name))
+    if told is None:
+        text = f"The EHR does not say where its {name.replace('_', ' ')} is."
+        raise LaunchFailed(Failure.NO_SMART, text)
+    address = urljoin(f"{base}/", told)
+    parts = urlsplit(address)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname == urlsplit(base).hostname):
+        text = f"The EHR's {name.replace('_', ' ')} is not reached by https."
+        raise LaunchFailed(Failure.NO_SMART, text)
+    return address
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
