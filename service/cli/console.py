@@ -9,10 +9,11 @@ from typing import Any, BinaryIO, NoReturn
 
 import click
 
-from service.config import ConfigurationInvalid, Settings, load_settings, unknown_variables
+from service.config import PREFIX, ConfigurationInvalid, Settings, load_settings, unknown_variables
 from service.errors import DomainError, Issue
 from service.fhir.json import Json, dumps, parse_object
 from service.fhir.outcome import operation_outcome
+from service.records.ehr import SealBroken
 
 EXIT_FAULT = 1
 EXIT_USAGE = 2
@@ -27,6 +28,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ConfigurationInvalid as fault:
             click.echo(f"Error: {fault}", err=True)
+            ctx.exit(EXIT_USAGE)
+        except SealBroken:
+            click.echo(
+                f"Error: {PREFIX}SECRET_KEY: what was encrypted here needs another key; add it to these", err=True
+            )
             ctx.exit(EXIT_USAGE)
         except DomainError as fault:
             for line in issue_lines(fault.issues):

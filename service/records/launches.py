@@ -90,7 +90,7 @@ class Launches:
         server = self.server(ehr)
         configuration = server.discover()
         types = frozenset[str]().union(*(pack.population.resource_types for pack in self.published))
-        scopes = wanted_scopes(ehr, types, configuration.syntax, from_ehr=launch is not None)
+        scopes = wanted_scopes(ehr, types, configuration, from_ehr=launch is not None)
         state, verifier, nonce, binding = (self.new_secret() for _ in range(4))
         waiting = {
             "issuer": ehr.issuer,
@@ -132,7 +132,7 @@ class Launches:
             text = f"{ehr.name} does not let this form write answers into the record. Not granted: "
             raise LaunchFailed(Failure.SCOPES_MISSING, f"{text}{', '.join(unwritable)}.")
         user = None
-        if isinstance(answer.get("id_token"), str):
+        if "openid" in waiting["scopes"] and isinstance(answer.get("id_token"), str):
             claims = server.identity(configuration, answer["id_token"], waiting["nonce"])
             user = fhir_user(claims, ehr.issuer)
         pack = self._page(context, waiting["page"])

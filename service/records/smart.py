@@ -103,16 +103,22 @@ def read_capability(statement: Json, base: str) -> SmartConfiguration:
     )
 
 
-def wanted_scopes(ehr: Ehr, read_types: Iterable[str], syntax: ScopeSyntax, *, from_ehr: bool) -> tuple[str, ...]:
-    """What is asked for: identity, the launch, reading what prefills, and writing where the launch's right is used."""
+def wanted_scopes(
+    ehr: Ehr, read_types: Iterable[str], configuration: SmartConfiguration, *, from_ehr: bool
+) -> tuple[str, ...]:
+    """What is asked for: identity, the launch, reading what prefills, and writing where the launch's right is used.
+
+    Identity only where its keys are published: what cannot be verified is not asked for.
+    """
     types = sorted({"Patient", *read_types})
     reading = [("rs", "read", one) for one in types]
     writing = [("crus", "*", one) for one in WRITTEN_TYPES] if ehr.write_back is WriteBack.LAUNCH else []
     written = {one for *_, one in writing}
     clinical = [*(part for part in reading if part[2] not in written), *writing]
     lasting = ["offline_access"] if ehr.write_back is WriteBack.LAUNCH else []
-    named = [f"patient/{one}.{v2 if syntax is ScopeSyntax.V2 else v1}" for v2, v1, one in clinical]
-    return ("openid", "fhirUser", "launch" if from_ehr else "launch/patient", *lasting, *named)
+    named = [f"patient/{one}.{v2 if configuration.syntax is ScopeSyntax.V2 else v1}" for v2, v1, one in clinical]
+    identity = ["openid", "fhirUser"] if configuration.jwks_uri is not None else []
+    return (*identity, "launch" if from_ehr else "launch/patient", *lasting, *named)
 
 
 def missing_scopes(wanted: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:

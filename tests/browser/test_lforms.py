@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import date, timedelta
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import PageOf
+from tests.browser.files import served_folder
 from tests.hapi.client import Json
 from tests.hapi.service import Service, serving
 
@@ -36,11 +34,6 @@ QUIET = {
     "triggers": "Stress",
     "diagnosed-condition": "None of these",
 }
-
-
-class _Files(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Keep quiet."""
 
 
 class Filler:
@@ -89,12 +82,8 @@ class Filler:
 @pytest.fixture(scope="module")
 def origin() -> Iterator[str]:
     """Where LHC-Forms' page is served."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=FOLDER)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with served_folder(FOLDER) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

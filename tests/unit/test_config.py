@@ -12,8 +12,10 @@ from service.config import (
     default_database_url,
     is_loopback,
     load_settings,
+    read_ehrs,
     unknown_variables,
 )
+from service.records.ehr import Ehr
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +114,39 @@ def test_a_misspelt_variable_is_pointed_out() -> None:
     assert sentences == [
         "SYMPTOM_INTAKE_FHIR_SERVR_URL is no setting and is ignored. Did you mean SYMPTOM_INTAKE_FHIR_SERVER_URL?"
     ]
+
+
+EHR = 'issuer = "https://ehr.example/fhir/"\nclient_id = "app"\n'
+
+
+class TestEhrs:
+    def read(self, tmp_path: Path, text: str) -> dict[str, Ehr]:
+        file = tmp_path / "ehrs.toml"
+        file.write_text(text, encoding="utf-8")
+        return read_ehrs(file)
+
+    def test_what_is_left_out_is_public_and_writes_by_the_launch(self, tmp_path: Path) -> None:
+        found = self.read(tmp_path, f"[[ehr]]\n{EHR}")
+        assert found == {"https://ehr.example/fhir": Ehr("https://ehr.example/fhir", "ehr.example", "app")}
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("", "no [[ehr]]"),
+            ("[[ehr]", "cannot be read"),
+            ('[[ehr]]\nclient_id = "app"\n', "issuer"),
+            ('[[ehr]]\nissuer = "http://ehr.example/fhir"\nclient_id = "app"\n', "https"),
+            (f'[[ehr]]\n{EHR}colour = "red"\n', "colour"),
+            (f'[[ehr]]\n{EHR}authentication = "client-secret"\n', "client_secret goes with"),
+            (f'[[ehr]]\n{EHR}client_secret = "s3cret"\n', "client_secret goes with"),
+            (f'[[ehr]]\n{EHR}algorithm = "HS256"\n', "algorithm"),
+            (f'[[ehr]]\n{EHR}write_back = "maybe"\n', "write_back"),
+            (f'[[ehr]]\n{EHR}frame_origins = ["https://ehr.example/x"]\n', "origin"),
+        ],
+    )
+    def test_what_is_wrong_is_named_and_no_secret_is_told(self, tmp_path: Path, text: str, said: str) -> None:
+        with pytest.raises(ConfigurationInvalid) as refused:
+            self.read(tmp_path, text)
+        assert said in str(refused.value)
+        assert "SYMPTOM_INTAKE_EHRS" in str(refused.value)
+        assert "s3cret" not in str(refused.value)

@@ -33,13 +33,18 @@ class ScriptedEhr:
     answer: dict[str, Any] = field(default_factory=lambda: {"patient": "p1", "scope": WHOLE, "expires_in": 3600})
     claims: dict[str, Any] = field(default_factory=dict)
     refuses_refresh: bool = False
+    jwks_uri: str | None = "https://auth.example/jwks"
     asked: list[Mapping[str, str]] = field(default_factory=list)
     refreshed: list[str] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
 
     def discover(self) -> SmartConfiguration:
         return SmartConfiguration(
-            "https://auth.example/authorize", "https://auth.example/token", None, None, ScopeSyntax.V2
+            "https://auth.example/authorize",
+            "https://auth.example/token",
+            "https://auth.example",
+            self.jwks_uri,
+            ScopeSyntax.V2,
         )
 
     def authorization_url(self, configuration: SmartConfiguration, parameters: Mapping[str, str]) -> str:
@@ -112,6 +117,15 @@ class TestBeginning:
         departed(launches, ehr_server, launch=None)
         assert "launch" not in ehr_server.asked[-1]
         assert "launch/patient" in ehr_server.asked[-1]["scope"].split()
+
+    def test_an_identity_that_nobody_could_verify_is_not_asked_for_nor_taken(
+        self, launches: Launches, ehr_server: ScriptedEhr
+    ) -> None:
+        ehr_server.jwks_uri = None
+        ehr_server.answer["id_token"] = "jwt"
+        departure, state = departed(launches, ehr_server)
+        assert not {"openid", "fhirUser"} & set(ehr_server.asked[-1]["scope"].split())
+        assert launches.finish(state, departure.binding, "code", None).user is None
 
     @pytest.mark.parametrize("issuer", ["", "https://elsewhere.example/fhir", "https://ehr.example/fhir.evil.example"])
     def test_an_issuer_that_is_not_on_the_list(self, launches: Launches, issuer: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,9 +96,13 @@ class TestDiscovery:
             read_capability({"rest": [{}]}, BASE)
 
 
+V2 = read_configuration(CONFIGURATION, BASE)
+V1 = replace(V2, syntax=ScopeSyntax.V1)
+
+
 class TestScopes:
     def test_from_an_ehr_in_v2(self) -> None:
-        assert wanted_scopes(ehr(), ["Condition", "MedicationRequest"], ScopeSyntax.V2, from_ehr=True) == (
+        assert wanted_scopes(ehr(), ["Condition", "MedicationRequest"], V2, from_ehr=True) == (
             "openid",
             "fhirUser",
             "launch",
@@ -111,14 +116,18 @@ class TestScopes:
         )
 
     def test_standalone_in_v1(self) -> None:
-        scopes = wanted_scopes(ehr(), [], ScopeSyntax.V1, from_ehr=False)
+        scopes = wanted_scopes(ehr(), [], V1, from_ehr=False)
         assert "launch/patient" in scopes
         assert "launch" not in scopes
         assert "patient/Patient.read" in scopes
         assert "patient/Observation.*" in scopes
 
+    def test_identity_only_where_its_keys_are_published(self) -> None:
+        scopes = wanted_scopes(ehr(), [], replace(V2, jwks_uri=None), from_ehr=True)
+        assert not {"openid", "fhirUser"} & set(scopes)
+
     def test_with_backend_credentials_the_launch_only_reads(self) -> None:
-        scopes = wanted_scopes(ehr(write_back=WriteBack.BACKEND), ["Condition"], ScopeSyntax.V2, from_ehr=True)
+        scopes = wanted_scopes(ehr(write_back=WriteBack.BACKEND), ["Condition"], V2, from_ehr=True)
         assert not any(is_writing(scope) for scope in scopes)
         assert "offline_access" not in scopes
 

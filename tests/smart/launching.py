@@ -1,0 +1,112 @@
+"""Our service as an app of the test EHR, and people who open it from there in Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.hapi.client import FhirClient, Json
+from tests.hapi.service import Service, serving
+from tests.smart.ehr import Ehr
+
+SECRET = "a secret that the EHR gave us, long enough to be one"
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Our service, registered with the EHR as one client."""
+
+    service: Service
+    ehr: Ehr
+    client_id: str
+
+    def launch_address(self, **context: object) -> str:
+        """Where the EHR sends a browser that opens the app."""
+        launch = self.ehr.launch(**context)
+        return f"{self.service.address}/launch?iss={self.ehr.fhir_base}&launch={launch}"
+
+
+@contextmanager
+def registered_app(folder: Path, ehr: Ehr, authentication: str, **entry: str | list[str]) -> Iterator[App]:
+    """Our service, started, and registered as a client that authenticates so; `entry` adds to its [[ehr]]."""
+    client_id = f"app-{authentication}-{folder.name}"
+    secret = {"client_secret": SECRET} if authentication == "client-secret" else {}
+    told = {"issuer": ehr.fhir_base, "client_id": client_id, "name": "Test EHR", "authentication": authentication}
+    file = folder / "ehrs.toml"
+    lines = [f"{name} = {value!r}".replace("'", '"') for name, value in (told | secret | entry).items()]
+    file.write_text("\n".join(["[[ehr]]", *lines]), encoding="utf-8")
+    with serving(folder, fhir_server_url=None, EHRS=file, COUNTRY="US") as service:
+        methods = {"none": "none", "client-secret": "client_secret_basic", "private-key-jwt": "private_key_jwt"}
+        keys = {"jwks_uri": f"{service.address}/.well-known/jwks.json"}
+        ehr.register_client(
+            client_id=client_id,
+            redirect_uris=[f"{service.address}/callback"],
+            token_endpoint_auth_method=methods[authentication],
+            **(keys if authentication == "private-key-jwt" else {}),
+            **secret,
+        )
+        backend = entry.get("backend_client_id")
+        if backend is not None:
+            ehr.register_client(
+                client_id=backend,
+                token_endpoint_auth_method="private_key_jwt",
+                grant_types=["client_credentials"],
+                redirect_uris=[],
+                response_types=[],
+                **keys,
+            )
+        yield App(service, ehr, client_id)
+
+
+def practitioner(fhir: FhirClient) -> Json:
+    """A made-up clinician on the FHIR server."""
+    return fhir.create({"resourceType": "Practitioner", "name": [{"text": "Synthetic test clinician"}]})
+
+
+def allow(page: Page) -> None:
+    """Sign in at the EHR, and allow what the app asks for."""
+    page.get_by_role("button", name="Sign in and allow").click()
+
+
+def choose(page: Page, question: str, option: str) -> None:
+    page.get_by_role("group", name=question).get_by_label(option, exact=True).check()
+
+
+def go_on(page: Page) -> None:
+    page.locator(".actions button").first.click()
+
+
+STEPS: tuple[tuple[tuple[str, str], ...], ...] = (
+    (("danger signs", "None of these"),),
+    (("How long does the twitching", "Seconds"), ("How often", "Every day")),
+    (("Which muscles", "Hand"), ("On which side", "Left"), ("same place", "Yes")),
+    (("muscles weak", "No, my muscles are not weak"), ("other symptoms", "Muscles that have become thinner")),
+    (("16 years", "Yes"), ("Are you pregnant", "No, or this does not apply to me")),
+    (
+        ("Which of these medicines", "I take no medicines"),
+        ("Do any of these apply", "None of these"),
+        ("health care provider", "None of these"),
+    ),
+)
+
+
+def fill(page: Page, start: int = 0) -> None:
+    """Answer the steps from `start` on, and send the answers; what is proposed from the record is confirmed."""
+    for step in STEPS[start:]:
+        for question, option in step:
+            choose(page, question, option)
+        for confirmation in page.get_by_label("I have checked this answer, and it is right").all():
+            confirmation.check()
+        go_on(page)
+    page.get_by_role("button", name="Send my answers").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Be seen within days")
+
+
+def arrived(page: Page) -> bool:
+    """Whether the result page, loaded again, says that the answers are in the record."""
+    page.reload()
+    return page.get_by_text("Delivered to your medical record on").is_visible()
