@@ -8,6 +8,8 @@ import pytest
 from tests.hapi.client import FhirClient, SyntheticPatient, synthetic_patient, warm_up
 from tests.hapi.hapi import Hapi
 
+pytest_plugins = ["tests.browser.chromium"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

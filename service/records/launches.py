@@ -107,12 +107,13 @@ class Launches:
             "scope": " ".join(scopes),
             "state": state,
             "aud": ehr.issuer,
-            "nonce": nonce,
             "code_challenge": challenge(verifier),
             "code_challenge_method": "S256",
         }
         if launch is not None:
             parameters["launch"] = launch
+        if "openid" in scopes:
+            parameters["nonce"] = nonce
         return Departure(server.authorization_url(configuration, parameters), binding)
 
     def finish(self, state: str, binding: str | None, code: str | None, refusal: str | None) -> Arrival:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from service.packs import shipped_pages
-from tests.browser.conftest import PageOf
+from tests.browser.chromium import PageOf
 from tests.browser.screens import DESKTOP, PHONE, Size, barriers, overflow
 from tests.hapi.service import Service, serving
 from tests.integration.forms.everything import write_page

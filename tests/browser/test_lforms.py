@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import PageOf
+from tests.browser.chromium import PageOf
 from tests.browser.files import served_folder
 from tests.hapi.client import Json
 from tests.hapi.service import Service, serving

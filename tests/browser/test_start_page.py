@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.conftest import PageOf
+from tests.browser.chromium import PageOf
 from tests.browser.screens import DESKTOP, PHONE, Size, barriers, overflow
 from tests.hapi.service import Service
 

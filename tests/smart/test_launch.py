@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PageOf, browser, page_of
+from tests.browser.chromium import PageOf
 from tests.browser.files import served_folder
 from tests.browser.screens import PHONE
 from tests.hapi.client import FhirClient, Json, SyntheticPatient
@@ -18,7 +18,6 @@ from tests.hapi.service import eventually
 from tests.smart.ehr import Ehr
 from tests.smart.launching import App, allow, arrived, choose, fill, go_on, practitioner, registered_app
 
-__all__ = ["browser", "page_of"]
 WRITTEN = {f"patient/{one}.crus" for one in ("QuestionnaireResponse", "Observation", "Condition", "Provenance")}
 
 
@@ -119,6 +118,7 @@ def test_a_standalone_launch_with_a_client_secret(
         assert "launch" not in authorize["parameters"]
         assert "launch/patient" in authorize["parameters"]["scope"].split()
         assert token["client_auth"] == "client_secret_basic"
+        page.wait_for_load_state("networkidle")
 
 
 @pytest.mark.parametrize("algorithm", ["ES384", "RS384"])

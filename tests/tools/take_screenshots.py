@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.conftest import CHROMIUM_OPTIONS
+from tests.browser.chromium import CHROMIUM_OPTIONS
 from tests.hapi.service import serving
 
 PICTURES = Path(__file__).parent.parent / "browser" / "pictures"

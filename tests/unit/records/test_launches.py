@@ -125,6 +125,7 @@ class TestBeginning:
         ehr_server.answer["id_token"] = "jwt"
         departure, state = departed(launches, ehr_server)
         assert not {"openid", "fhirUser"} & set(ehr_server.asked[-1]["scope"].split())
+        assert "nonce" not in ehr_server.asked[-1]
         assert launches.finish(state, departure.binding, "code", None).user is None
 
     @pytest.mark.parametrize("issuer", ["", "https://elsewhere.example/fhir", "https://ehr.example/fhir.evil.example"])
