@@ -234,6 +234,11 @@ class Database:
         with self._read() as connection:
             return launches.grants_of(connection, issuer, patient)
 
+    def drop_grant(self, id: str) -> None:  # noqa: A002
+        """Forget a grant."""
+        with self._write() as connection:
+            launches.remove_grant(connection, id)
+
     def keep_signing_key(self, kid: str, sealed: str, created_at: datetime) -> None:
         """Keep a private key."""
         with self._write() as connection:

@@ -76,6 +76,11 @@ def grants_of(connection: Connection, issuer: str, patient: str) -> Sequence[tup
     return [(row.id, row.sealed) for row in connection.execute(wanted.order_by(table.c.created_at.desc()))]
 
 
+def remove_grant(connection: Connection, id_: str) -> None:
+    """Forget a grant."""
+    connection.execute(delete(schema.launch_grant).where(schema.launch_grant.c.id == id_))
+
+
 def put_signing_key(connection: Connection, kid: str, sealed: str, created_at: datetime) -> None:
     """Keep a private key."""
     connection.execute(insert(schema.signing_key).values(kid=kid, sealed=sealed, created_at=created_at))

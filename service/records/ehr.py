@@ -117,6 +117,10 @@ class LaunchStore(Protocol):
         """Ids and sealed tokens of the grants for one patient, newest first."""
         ...
 
+    def drop_grant(self, id: str) -> None:  # noqa: A002
+        """Forget a grant."""
+        ...
+
     def keep_signing_key(self, kid: str, sealed: str, created_at: datetime) -> None:
         """Keep a private key."""
         ...

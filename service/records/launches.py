@@ -120,6 +120,13 @@ class Launches:
         """Turn a return from the EHR into tokens and context. Raises LaunchFailed; a state is good for one return."""
         waiting = self._taken(state, binding)
         ehr = self.ehr(waiting["issuer"])
+        try:
+            return self._arrived(ehr, waiting, code, refusal)
+        except LaunchFailed as fault:
+            fault.ehr = ehr
+            raise
+
+    def _arrived(self, ehr: Ehr, waiting: dict[str, Any], code: str | None, refusal: str | None) -> Arrival:
         if code is None:
             text = f"{ehr.name} did not authorize this form ({_plain(refusal)}). Open it again from there."
             raise LaunchFailed(Failure.REFUSED, text)
@@ -154,6 +161,9 @@ class Launches:
             fresh = self._refreshed(grant)
             if fresh is not None:
                 return fresh
+            if grant.refresh_token is None and self.clock() >= grant.expires_at:
+                # What is good for nothing any more is not kept.
+                self.store.drop_grant(grant.id)
         return None
 
     def _refreshed(self, grant: Grant) -> str | None:
@@ -170,6 +180,8 @@ class Launches:
             newer = self._newer(grant)
             if newer is None:
                 log.warning("a grant of %s cannot be refreshed: %s", grant.issuer, fault.kind)
+                if fault.kind is Failure.REFUSED and self.clock() >= grant.expires_at:
+                    self.store.drop_grant(grant.id)
             return newer
         kept = {"refresh_token": grant.refresh_token, **answer}
         fresh = replace(self._grant(ehr, grant.patient, kept), id=grant.id, created_at=grant.created_at)

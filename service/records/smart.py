@@ -28,11 +28,15 @@ _UNTOLD_SECONDS: Final = 300
 
 
 class LaunchFailed(Exception):
-    """A launch that cannot go on. `kind` names why, for the page; the message is for people, without secrets."""
+    """A launch that cannot go on. `kind` names why, for the page; the message is for people, without secrets.
 
-    def __init__(self, kind: Failure, text: str) -> None:
+    `ehr` is the EHR that it concerns, where that is known.
+    """
+
+    def __init__(self, kind: Failure, text: str, ehr: Ehr | None = None) -> None:
         super().__init__(text)
         self.kind = kind
+        self.ehr = ehr
 
 
 class Failure(StrEnum):

@@ -28,6 +28,7 @@ def create_app(site: Site) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = site.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = site.max_body_bytes
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _STATIC_SECONDS
+    app.config["SESSION_COOKIE_SECURE"] = (site.public_url or "").startswith("https:")
     app.url_map.strict_slashes = False
     register_request_id(app, site.new_id)
     register_trusted_hosts(app, site.trusts_host)

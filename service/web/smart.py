@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request, url_for
@@ -16,6 +17,8 @@ from service.records.smart import Failure, LaunchFailed
 from service.sdc.form import form_steps
 from service.web.site import Site
 from service.web.visits import set_session_cookie
+
+log = logging.getLogger(__name__)
 
 COOKIE: Final = "launch"
 _JWKS_SECONDS: Final = 3600
@@ -34,7 +37,8 @@ def smart_routes(site: Site) -> Blueprint:
 
     @routes.errorhandler(LaunchFailed)
     def failed(fault: LaunchFailed) -> ResponseReturnValue:
-        ehr = site.launches.ehrs.get(request.args.get("iss", "").rstrip("/"))
+        log.warning("a launch failed: %s", fault.kind)
+        ehr = fault.ehr or site.launches.ehrs.get(request.args.get("iss", "").rstrip("/"))
         page = render_template("launch/failed.html", fault=fault, ehr=ehr, launch_address=_here(site, "smart.launch"))
         return page, _STATUS.get(fault.kind, 502)
 

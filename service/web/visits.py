@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any, Final, NoReturn
 
-from flask import abort, make_response, redirect, render_template, request, url_for
+from flask import abort, current_app, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 
@@ -236,7 +236,8 @@ def with_cookie(answer: ResponseReturnValue, page: str, key: str) -> Response:
 
 def set_session_cookie(answer: Response, name: str, value: str, path: str) -> None:
     """Sets a cookie for the browser session. By https it is kept within an EHR's frame as well, for that EHR alone."""
-    secure = request.is_secure
+    # A proxy may have taken the encryption off: then the public address tells of it.
+    secure = request.is_secure or current_app.config["SESSION_COOKIE_SECURE"]
     answer.set_cookie(
         name,
         value,

@@ -494,6 +494,8 @@ class TestLaunches:
         assert list(store.grants(TARGET, "p1")) == [("b", "two"), ("a", "one")]
         store.keep_grant("a", TARGET, "p1", "three", NOW + timedelta(hours=2))
         assert list(store.grants(TARGET, "p1")) == [("a", "three"), ("b", "two")]
+        store.drop_grant("a")
+        assert list(store.grants(TARGET, "p1")) == [("b", "two")]
 
     def test_signing_keys_newest_first(self, store: LaunchStore) -> None:
         store.keep_signing_key("a", "one", NOW)

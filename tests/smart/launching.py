@@ -31,20 +31,25 @@ class App:
 
 
 @contextmanager
-def registered_app(folder: Path, ehr: Ehr, authentication: str, **entry: str | list[str]) -> Iterator[App]:
-    """Our service, started, and registered as a client that authenticates so; `entry` adds to its [[ehr]]."""
+def registered_app(
+    folder: Path, ehr: Ehr, authentication: str, public_url: str = "", **entry: str | list[str]
+) -> Iterator[App]:
+    """Our service, started, and registered as a client that authenticates so; `entry` adds to its [[ehr]].
+
+    `public_url` is where browsers reach it, when that is not where it listens.
+    """
     client_id = f"app-{authentication}-{folder.name}"
     secret = {"client_secret": SECRET} if authentication == "client-secret" else {}
     told = {"issuer": ehr.fhir_base, "client_id": client_id, "name": "Test EHR", "authentication": authentication}
     file = folder / "ehrs.toml"
     lines = [f"{name} = {value!r}".replace("'", '"') for name, value in (told | secret | entry).items()]
     file.write_text("\n".join(["[[ehr]]", *lines]), encoding="utf-8")
-    with serving(folder, fhir_server_url=None, EHRS=file, COUNTRY="US") as service:
+    with serving(folder, fhir_server_url=None, EHRS=file, COUNTRY="US", PUBLIC_URL=public_url) as service:
         methods = {"none": "none", "client-secret": "client_secret_basic", "private-key-jwt": "private_key_jwt"}
         keys = {"jwks_uri": f"{service.address}/.well-known/jwks.json"}
         ehr.register_client(
             client_id=client_id,
-            redirect_uris=[f"{service.address}/callback"],
+            redirect_uris=[f"{public_url or service.address}/callback"],
             token_endpoint_auth_method=methods[authentication],
             **(keys if authentication == "private-key-jwt" else {}),
             **secret,

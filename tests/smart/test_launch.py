@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import PageOf
 from tests.browser.files import served_folder
 from tests.browser.screens import PHONE
+from tests.browser.tls import TlsFront
 from tests.hapi.client import FhirClient, Json, SyntheticPatient
 from tests.hapi.record import Record
 from tests.hapi.service import eventually
@@ -261,6 +262,35 @@ class TestWhatBreaksInPractice:
         window = opened.value
         allow(window)
         expect(window.get_by_role("heading", level=1)).to_contain_text("Step 1 of 6")
+
+    def test_session_cookies_kept_in_the_ehrs_frame_by_https(
+        self, ehr: Ehr, browser: Browser, tmp_path: Path, charts: Path, born: SyntheticPatient
+    ) -> None:
+        # A browser that blocks third parties' cookies keeps those that are partitioned; they need https.
+        app_front, chart_front = TlsFront(tmp_path), TlsFront(tmp_path)
+        public_url, chart_origin = f"https://127.0.0.1:{app_front.port}", f"https://localhost:{chart_front.port}"
+        with (
+            served_folder(charts) as chart_front.backend,
+            registered_app(tmp_path, ehr, "none", public_url, frame_origins=[chart_origin]) as app,
+            app_front.running(),
+            chart_front.running(),
+        ):
+            app_front.backend = int(app.service.address.rpartition(":")[2])
+            address = f"{public_url}/launch?iss={ehr.fhir_base}&launch={ehr.launch(patient=id_of(born))}"
+            frame = f'<!doctype html><title>Chart</title><iframe title="App" src="{address}"></iframe>'
+            (charts / "secure.html").write_text(frame, encoding="utf-8")
+            context = browser.new_context(ignore_https_errors=True)
+            page = context.new_page()
+            with page.expect_response(lambda answer: "tried=1" in answer.url) as second:
+                page.goto(f"{chart_origin}/secure.html")
+            # The cookie came back with the second request, so that it goes on to the EHR.
+            assert second.value.status == 303
+            assert second.value.headers["location"].startswith(f"{ehr.issuer}/authorize")
+            cookies = {cookie["name"]: cookie for cookie in context.cookies(public_url)}
+            assert cookies["launch"]["sameSite"] == "None"
+            assert cookies["launch"]["secure"]
+            assert "localhost" in cookies["launch"]["partitionKey"]
+            context.close()
 
     def test_a_page_that_is_not_listed_cannot_embed_the_form(
         self, app: App, page_of: PageOf, tmp_path: Path, born: SyntheticPatient

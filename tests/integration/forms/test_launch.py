@@ -194,6 +194,12 @@ class TestWhatGoesWrong:
         for part in ("Secure", "HttpOnly", "SameSite=None", "Partitioned"):
             assert part in cookie
 
+    def test_behind_a_proxy_the_public_address_tells_of_https(self, site: Site) -> None:
+        public = replace(site, public_url="https://intake.example")
+        answer = create_app(public).test_client().get(LAUNCH)
+        assert "SameSite=None" in answer.headers["Set-Cookie"]
+        assert "Secure" in answer.headers["Set-Cookie"]
+
     def test_the_form_opens_also_where_its_own_cookie_is_not_kept(self, browser: Browser, ehr: ScriptedEhr) -> None:
         sent_to_the_ehr(browser)
         page = back(browser, ehr)
@@ -217,6 +223,7 @@ class TestWhatGoesWrong:
         page = back(browser, ehr)
         assert (page.status, page.heading) == (status, "The form could not be opened")
         assert text in page.text
+        assert "help desk, 555-0100" in page.text
 
     def test_a_refusal_at_the_ehr(self, browser: Browser, ehr: ScriptedEhr) -> None:
         sent_to_the_ehr(browser)

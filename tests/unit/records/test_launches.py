@@ -260,6 +260,21 @@ class TestTokens:
         assert launches.token(ISSUER, "p1") is None
         assert "cannot be refreshed" in caplog.text
         assert "refresh-0" not in caplog.text
+        assert launches.store.grants(ISSUER, "p1") == [], "what is good for nothing any more is not kept"
+
+    def test_one_without_a_refresh_token_is_forgotten_when_it_ends(
+        self, launches: Launches, ehr_server: ScriptedEhr, clock: Clock
+    ) -> None:
+        del ehr_server.answer["refresh_token"]
+        ehr_server.answer["patient"] = "p2"
+        departure, state = departed(launches, ehr_server)
+        launches.finish(state, departure.binding, "code", None)
+        clock.now += timedelta(minutes=59, seconds=45)
+        assert launches.token(ISSUER, "p2") is None
+        assert len(launches.store.grants(ISSUER, "p2")) == 1
+        clock.now += timedelta(minutes=1)
+        assert launches.token(ISSUER, "p2") is None
+        assert launches.store.grants(ISSUER, "p2") == []
 
     def test_of_two_workers_that_refresh_one_token_both_get_the_new_one(
         self, launches: Launches, ehr_server: ScriptedEhr, clock: Clock
