@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from service.packs import shipped_pages
 from tests.browser.chromium import PageOf
+from tests.browser.filling import choose, go_on
 from tests.browser.screens import DESKTOP, PHONE, Size, barriers, overflow
 from tests.hapi.service import Service, serving
 from tests.integration.forms.everything import write_page
@@ -34,55 +35,43 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-def go_on(page: Page) -> None:
-    """Press the button that ends the step."""
-    page.locator(".actions button").first.click()
-
-
-def tick(page: Page, question: str, *options: str) -> None:
-    """Choose options of a question, by the words that a person reads."""
-    group = page.get_by_role("group", name=question)
-    for option in options:
-        group.get_by_label(option, exact=True).check()
-
-
 def open_form(page: Page, service: Service, name: str = FORM) -> None:
     page.goto(f"{service.address}/{name}")
 
 
 def danger(page: Page) -> None:
-    tick(page, "danger signs", "None of these")
+    choose(page, "danger signs", "None of these")
 
 
 def time(page: Page) -> None:
     noticed = date.today() - timedelta(days=3)
     for part, number in (("Day", noticed.day), ("Month", noticed.month), ("Year", noticed.year)):
         page.get_by_label(part, exact=True).fill(str(number))
-    tick(page, "How long does the twitching last", "Seconds")
-    tick(page, "How often does the twitching", "Now and then, not every day")
+    choose(page, "How long does the twitching last", "Seconds")
+    choose(page, "How often does the twitching", "Now and then, not every day")
 
 
 def place(page: Page) -> None:
-    tick(page, "Which muscles twitch", "Eyelid")
-    tick(page, "On which side", "Left")
-    tick(page, "always in the same place", "Yes")
+    choose(page, "Which muscles twitch", "Eyelid")
+    choose(page, "On which side", "Left")
+    choose(page, "always in the same place", "Yes")
     answer_new(page, "Do both of your eyes get forced shut?", "No")
 
 
 def symptoms(page: Page) -> None:
-    tick(page, "muscles weak", "No, my muscles are not weak")
-    tick(page, "What other symptoms", "None of these")
+    choose(page, "muscles weak", "No, my muscles are not weak")
+    choose(page, "What other symptoms", "None of these")
 
 
 def person(page: Page) -> None:
-    tick(page, "16 years old", "Yes")
-    tick(page, "Are you pregnant", "No, or this does not apply to me")
+    choose(page, "16 years old", "Yes")
+    choose(page, "Are you pregnant", "No, or this does not apply to me")
 
 
 def background(page: Page) -> None:
-    tick(page, "Which of these medicines", "I take no medicines")
-    tick(page, "Do any of these apply to you", "None of these")
-    tick(page, "Has a health care provider", "None of these")
+    choose(page, "Which of these medicines", "I take no medicines")
+    choose(page, "Do any of these apply to you", "None of these")
+    choose(page, "Has a health care provider", "None of these")
 
 
 def answer_new(page: Page, question: str, option: str) -> None:
@@ -158,7 +147,7 @@ def test_no_page_has_a_barrier(service: Service, page_of: PageOf, size: Size) ->
 def test_nor_has_any_of_the_others(service: Service, page_of: PageOf) -> None:
     page = page_of(size=PHONE, complaints=("status of 404", "status of 422"))
     open_form(page, service)
-    tick(page, "danger signs", "I am choking, or I cannot swallow my saliva")
+    choose(page, "danger signs", "I am choking, or I cannot swallow my saliva")
     go_on(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Get medical help now")
     checked(page)
@@ -183,14 +172,14 @@ def test_nor_has_any_of_the_others(service: Service, page_of: PageOf) -> None:
 def test_a_result_with_everything_on_it(service: Service, page_of: PageOf) -> None:
     page = page_of(size=PHONE)
     fill(page, service, until=3)
-    tick(page, "muscles weak", "Slowly, over weeks or months")
+    choose(page, "muscles weak", "Slowly, over weeks or months")
     answer_new(page, "Because of weakness", "I have trouble chewing")
-    tick(page, "What other symptoms", "Muscles that have become thinner", "Slurred speech")
+    choose(page, "What other symptoms", "Muscles that have become thinner", "Slurred speech")
     go_on(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Get medical help now")
     page.get_by_role("link", name="go on with the questions").click()
-    tick(page, "16 years old", "Not sure")
-    tick(page, "Are you pregnant", "Not sure, I could be pregnant")
+    choose(page, "16 years old", "Not sure")
+    choose(page, "Are you pregnant", "Not sure, I could be pregnant")
     answer_new(page, "Do you have any of these?", "Not sure")
     go_on(page)
     background(page)
@@ -212,7 +201,7 @@ def test_every_kind_of_question_in_both_directions(
     open_form(page, service, f"forms/everything-{language}")
     assert page.locator("html").get_attribute("dir") == ("rtl" if language == "ar" else None)
     checked(page)
-    tick(page, "Which of these do you have", "None of these")
+    choose(page, "Which of these do you have", "None of these")
     go_on(page)
     checked(page)
     go_on(page)
@@ -224,7 +213,7 @@ def test_every_kind_of_question_in_both_directions(
     expect(page.locator("#names-1")).to_be_focused()
     page.keyboard.type("Grace")
     go_on(page)
-    tick(page, "Drink", "Tea")
+    choose(page, "Drink", "Tea")
     expect(page.get_by_label("Lumps of sugar")).to_be_visible()
     page.get_by_label("Lumps of sugar").fill("1")
     checked(page)
@@ -262,7 +251,7 @@ class TestScripts:
     def test_a_calculated_answer_is_shown_at_once(self, service: Service, page_of: PageOf) -> None:
         page = page_of()
         open_form(page, service, "forms/everything-en")
-        tick(page, "Which of these do you have", "None of these")
+        choose(page, "Which of these do you have", "None of these")
         go_on(page)
         page.get_by_label("How many?").fill("3")
         go_on(page)
@@ -311,7 +300,7 @@ class TestKeyboardAndAnnouncements:
         for name in (FORM, "forms/everything-en"):
             open_form(page, service, name)
             if name != FORM:
-                tick(page, "Which of these do you have", "None of these")
+                choose(page, "Which of these do you have", "None of these")
                 go_on(page)
             small = page.evaluate(_SMALL_TARGETS)
             assert small == []

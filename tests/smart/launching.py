@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from tests.hapi.client import FhirClient, Json
 from tests.hapi.service import Service, serving
@@ -75,40 +75,6 @@ def practitioner(fhir: FhirClient) -> Json:
 def allow(page: Page) -> None:
     """Sign in at the EHR, and allow what the app asks for."""
     page.get_by_role("button", name="Sign in and allow").click()
-
-
-def choose(page: Page, question: str, option: str) -> None:
-    page.get_by_role("group", name=question).get_by_label(option, exact=True).check()
-
-
-def go_on(page: Page) -> None:
-    page.locator(".actions button").first.click()
-
-
-STEPS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (("danger signs", "None of these"),),
-    (("How long does the twitching", "Seconds"), ("How often", "Every day")),
-    (("Which muscles", "Hand"), ("On which side", "Left"), ("same place", "Yes")),
-    (("muscles weak", "No, my muscles are not weak"), ("other symptoms", "Muscles that have become thinner")),
-    (("16 years", "Yes"), ("Are you pregnant", "No, or this does not apply to me")),
-    (
-        ("Which of these medicines", "I take no medicines"),
-        ("Do any of these apply", "None of these"),
-        ("health care provider", "None of these"),
-    ),
-)
-
-
-def fill(page: Page, start: int = 0) -> None:
-    """Answer the steps from `start` on, and send the answers; what is proposed from the record is confirmed."""
-    for step in STEPS[start:]:
-        for question, option in step:
-            choose(page, question, option)
-        for confirmation in page.get_by_label("I have checked this answer, and it is right").all():
-            confirmation.check()
-        go_on(page)
-    page.get_by_role("button", name="Send my answers").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Be seen within days")
 
 
 def arrived(page: Page) -> bool:

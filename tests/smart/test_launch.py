@@ -11,13 +11,14 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import PageOf
 from tests.browser.files import served_folder
+from tests.browser.filling import choose, fill, go_on
 from tests.browser.screens import PHONE
 from tests.browser.tls import TlsFront
 from tests.hapi.client import FhirClient, Json, SyntheticPatient
 from tests.hapi.record import Record
 from tests.hapi.service import eventually
 from tests.smart.ehr import Ehr
-from tests.smart.launching import App, allow, arrived, choose, fill, go_on, practitioner, registered_app
+from tests.smart.launching import App, allow, arrived, practitioner, registered_app
 
 WRITTEN = {f"patient/{one}.crus" for one in ("QuestionnaireResponse", "Observation", "Condition", "Provenance")}
 
