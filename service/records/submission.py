@@ -15,6 +15,8 @@ from service.errors import (
     Issue,
     IssueType,
     Malformed,
+    NotFound,
+    NotSupported,
     PreconditionFailed,
     Severity,
     Unavailable,
@@ -29,6 +31,7 @@ from service.records.identity import identified
 from service.records.narrative import with_narrative
 from service.records.ports import Acceptance, Clock, Key, KeyTaken, NewId, Pages, Store, Stored, Superseded
 from service.records.references import localised, subject_issues
+from service.records.searchable import subject_key
 from service.sdc.assessment import Assessment, assess
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.explanation import triage_observation
@@ -38,6 +41,7 @@ from service.sdc.validation import validate
 log = logging.getLogger(__name__)
 
 DRAFT: Final = "in-progress"
+_MOST_TRIES: Final = 5
 RETRACTED: Final = "entered-in-error"
 STATUSES: Final = (DRAFT, "completed", "amended", RETRACTED)
 
@@ -122,6 +126,28 @@ class Intake:
             raise _not_newest(response_id) from None
         return _receipt(acceptance.stored, created=version == 0)
 
+    def update(self, response: Json, response_id: str, if_match: int | None, target: str | None = None) -> Receipt:
+        """Replace the draft `response_id` by `response`, which may complete it; see `save`.
+
+        `if_match` is the version that the sender saw, None where they do not say. Raises as `save`, and NotFound,
+        NotSupported (it is complete), Invalid (it would become another's).
+        """
+        _expect_response(response)
+        for _ in range(_MOST_TRIES):
+            before = self.store.read("QuestionnaireResponse", response_id)
+            if before is None:
+                raise NotFound([error(IssueType.NOT_FOUND, "There is no such QuestionnaireResponse here.")])
+            _check_update(response, localised(response, self.target_base_url), before)
+            version = int(before["meta"]["versionId"])
+            if if_match is not None and if_match != version:
+                raise _not_newest(response_id)
+            try:
+                return self.save(response, response_id, version, target)
+            except PreconditionFailed:
+                if if_match is not None:
+                    raise
+        raise _not_newest(response_id)
+
     def _expect_draft(self, response_id: str, version: int) -> None:
         before = self.store.read("QuestionnaireResponse", response_id, version)
         if before is None or before["status"] != DRAFT:
@@ -197,14 +223,23 @@ class Intake:
         if response["status"] == DRAFT:
             return ()
         if response["status"] == RETRACTED:
-            return (provenance(response, [response], Activity.NULLIFY, context.now),)
-        return compose(response, extract(pack.extraction, context, self.new_id), triage, context.now)
+            made: tuple[Json, ...] = (provenance(response, [response], Activity.NULLIFY, context.now),)
+        else:
+            made = compose(response, extract(pack.extraction, context, self.new_id), triage, context.now)
+        return tuple(_versioned(one, response) for one in made)
 
 
 def _identified(response: Json, response_id: str, version: int, now: datetime) -> Json:
     meta = {name: value for name, value in response.get("meta", {}).items() if name not in _SERVER_META}
     meta = {"versionId": str(version), "lastUpdated": instant(now), **meta}
     return with_narrative(identified({**response, "meta": meta}, response_id))
+
+
+def _versioned(resource: Json, response: Json) -> Json:
+    """`resource` as it stands in our own record: written with that version of `response`, and at the same time."""
+    own = {name: response["meta"][name] for name in ("versionId", "lastUpdated")}
+    head: Json = {name: resource[name] for name in ("resourceType", "id") if name in resource}
+    return {**head, "meta": {**own, **resource.get("meta", {})}, **{k: v for k, v in resource.items() if k != "meta"}}
 
 
 _SERVER_META: Final = frozenset({"versionId", "lastUpdated"})
@@ -273,6 +308,19 @@ def _conflict(key: Key, stored: Stored) -> Conflict:
         "Update that response, or send this one under a key of its own."
     )
     return Conflict([error(IssueType.DUPLICATE, text)])
+
+
+def _check_update(sent: Json, response: Json, before: Json) -> None:
+    """Raises what keeps `response` (`sent`, with references as this service keeps them) from following `before`."""
+    if sent.get("id") not in (None, before["id"]):
+        text = f"The body has the id '{sent['id']}', but the address is that of '{before['id']}'."
+        raise Malformed([error(IssueType.INVALID, text, "QuestionnaireResponse.id", Detail.INVALID_VALUE)])
+    if before["status"] != DRAFT:
+        text = f"This response is {before['status']}. Only a response that is in-progress can be replaced yet."
+        raise NotSupported([error(IssueType.NOT_SUPPORTED, text, "QuestionnaireResponse.status")])
+    if "subject" in response and subject_key(response["subject"]) != subject_key(before["subject"]):
+        text = "The subject differs from the one before. Answers do not move to another's record: send a new response."
+        raise Invalid([error(IssueType.BUSINESS_RULE, text, "QuestionnaireResponse.subject", Detail.INVALID_VALUE)])
 
 
 def _not_newest(response_id: str) -> PreconditionFailed:

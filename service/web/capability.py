@@ -74,7 +74,7 @@ def _resource(capability: ResourceCapability) -> Json:
         "documentation": capability.documentation,
         "interaction": [{"code": code} for code in capability.interactions],
         "versioning": "versioned" if "vread" in capability.interactions else "no-version",
-        "readHistory": False,
+        "readHistory": "history-instance" in capability.interactions,
         "updateCreate": False,
         "conditionalRead": "not-match",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +11,7 @@ from flask import Request, Response
 from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 from werkzeug.http import parse_list_header, parse_options_header
 
-from service.errors import Detail, IssueType, Malformed, error
+from service.errors import Detail, IssueType, Malformed, PreconditionFailed, error
 from service.fhir.json import Json, dumps, parse_object
 
 FHIR_JSON = "application/fhir+json"
@@ -20,6 +21,7 @@ _JSON_TYPES = (FHIR_JSON, PLAIN_JSON, "text/json")
 _FORMATS = (*_JSON_TYPES, "json")
 _FHIR_VERSIONS = ("4.0", "4.0.1")
 MAX_KEY_LENGTH = 255
+_ENTITY_TAG = re.compile(r'(?:W/)?"(\d{1,9})"', re.ASCII)
 
 
 class Return(StrEnum):
@@ -122,6 +124,18 @@ def idempotency_key(request: Request) -> str | None:
         text = f"Idempotency-Key takes 1 to {MAX_KEY_LENGTH} printable characters."
         raise Malformed([error(IssueType.VALUE, text, "http.Idempotency-Key")])
     return key
+
+
+def if_match(request: Request) -> int | None:
+    """The version of an If-Match header, None without one; raises PreconditionFailed for what is no version here."""
+    told = request.headers.get("If-Match")
+    if told is None:
+        return None
+    match = _ENTITY_TAG.fullmatch(told.strip())
+    if match is None:
+        text = 'If-Match takes the ETag of the version that you saw, such as W/"2".'
+        raise PreconditionFailed([error(IssueType.VALUE, text, "http.If-Match")])
+    return int(match[1])
 
 
 def _admitted(request: Request) -> Iterator[str]:

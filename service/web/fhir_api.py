@@ -1,4 +1,4 @@
-"""The FHIR REST API below /fhir: metadata, read, vread, search, create."""
+"""The FHIR REST API below /fhir: metadata, read, vread, history, search, create, update."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ from service.web.content import (
     fhir_answer,
     has_body,
     idempotency_key,
+    if_match,
     preferences,
 )
 from service.web.publications import KNOWN_NAMES, PUBLISHED_PARAMETERS, PUBLISHED_TYPES, Publications
-from service.web.searching import Found, Mode, Result, SearchRequest, read_search, searchset
+from service.web.searching import Found, Mode, Result, SearchRequest, history_bundle, read_search, searchset
 from service.web.site import Site
 
 RESPONSE_TYPE = "QuestionnaireResponse"
 RECORD_TYPES = tuple(PARAMETERS)
+_RECORD_INTERACTIONS = ("read", "vread", "history-instance", "search-type")
 _WITH_PATIENT = (RESPONSE_TYPE, "Observation", "Condition")
 _PROVENANCE = "Provenance:target"
 _RESPONSE_DOCUMENTATION = "Responses to the published pages: in-progress, completed, amended, entered-in-error."
@@ -88,6 +90,13 @@ def fhir_routes(site: Site) -> Blueprint:
         found = site.store.read(resource_type, resource_id, int(version)) if known else None
         return _read_answer(found, resource_type)
 
+    @routes.get(f"{recorded}/<resource_id>/_history")
+    def history(resource_type: str, resource_id: str) -> ResponseReturnValue:
+        versions = site.store.history(resource_type, resource_id)
+        if not versions:
+            raise NotFound([error(IssueType.NOT_FOUND, f"There is no such {resource_type} here.")])
+        return fhir_answer(request, history_bundle(versions, site.fhir_base(request)))
+
     @routes.get(recorded)
     @routes.post(f"{recorded}/_search")
     def search_recorded(resource_type: str) -> ResponseReturnValue:
@@ -101,6 +110,13 @@ def fhir_routes(site: Site) -> Blueprint:
         body = body_resource(request)
         condition = request.headers.get("If-None-Exist")
         receipt = site.intake.submit(body, Sender("", idempotency_key(request), condition))
+        return _receipt_answer(site, receipt)
+
+    @routes.put(f"/{RESPONSE_TYPE}/<resource_id>")
+    def update(resource_id: str) -> ResponseReturnValue:
+        launch = site.launch_store.launch(resource_id)
+        target = None if launch is None else launch.issuer
+        receipt = site.intake.update(body_resource(request), resource_id, if_match(request), target)
         return _receipt_answer(site, receipt)
 
     @routes.post("")
@@ -121,7 +137,7 @@ def capabilities() -> Iterator[ResourceCapability]:
         is_response = resource_type == RESPONSE_TYPE
         yield ResourceCapability(
             type=resource_type,
-            interactions=(*read_only, "vread", "create") if is_response else (*read_only, "vread"),
+            interactions=(*_RECORD_INTERACTIONS, "create", "update") if is_response else _RECORD_INTERACTIONS,
             parameters=_parameter_types(resource_type),
             reverse_includes=() if resource_type == "Provenance" else (_PROVENANCE,),
             documentation=_RESPONSE_DOCUMENTATION if is_response else _RECORD_DOCUMENTATION,
@@ -193,11 +209,11 @@ def _receipt_answer(site: Site, receipt: Receipt) -> Response:
 def version_headers(resource: Json) -> dict[str, str]:
     """ETag and Last-Modified of a resource, as far as its meta tells them."""
     headers = {"ETag": f'W/"{_version(resource)}"'}
-    changed = resource["meta"].get("lastUpdated")
+    changed = resource.get("meta", {}).get("lastUpdated")
     if changed is not None:
         headers["Last-Modified"] = format_datetime(datetime.fromisoformat(changed).astimezone(UTC), usegmt=True)
     return headers
 
 
 def _version(resource: Json) -> str:
-    return str(resource["meta"]["versionId"])
+    return str(resource.get("meta", {}).get("versionId", "1"))

@@ -112,6 +112,22 @@ def matches(resources: Iterable[Json]) -> Sequence[Found]:
     return [Found(resource) for resource in resources]
 
 
+def history_bundle(versions: Sequence[Json], base: str) -> Json:
+    """The Bundle of all versions of one resource, newest first (http://hl7.org/fhir/R4/http.html#history)."""
+    entries = []
+    for one in versions:
+        path = f"{one['resourceType']}/{one['id']}"
+        version = str(one.get("meta", {}).get("versionId", "1"))
+        is_first = one is versions[-1]
+        request = {"method": "POST" if is_first else "PUT", "url": one["resourceType"] if is_first else path}
+        response: Json = {"status": "201" if is_first else "200", "etag": f'W/"{version}"'}
+        changed = one.get("meta", {}).get("lastUpdated")
+        if changed is not None:
+            response["lastModified"] = changed
+        entries.append({"fullUrl": f"{base}/{path}", "resource": one, "request": request, "response": response})
+    return {"resourceType": "Bundle", "type": "history", "total": len(entries), "entry": entries}
+
+
 def _entry(found: Found, base: str) -> Json:
     resource = found.resource
     full_url = f"{base}/{resource['resourceType']}/{resource['id']}"

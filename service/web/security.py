@@ -20,7 +20,7 @@ CONTENT_SECURITY_POLICY = (
 )
 _EMBEDDED = ("/launch", "/callback", "/forms/", "/responses/")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_CORS_METHODS = "GET, HEAD, POST, OPTIONS"
+_CORS_METHODS = "GET, HEAD, POST, PUT, OPTIONS"
 _CORS_REQUEST_HEADERS = (
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Exist, "
     "If-None-Match, Origin, Prefer, X-Request-Id, X-Requested-With"

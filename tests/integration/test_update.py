@@ -1,0 +1,135 @@
+"""Updates of drafts over the API, and the history that they leave."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from service.bootstrap import Services
+from service.fhir.models import model_issues
+from tests.integration.answers import MakeResponse, Response, answer_with, issues_of, without
+
+TYPE = "/fhir/QuestionnaireResponse"
+HEADERS = {"Content-Type": "application/fhir+json"}
+
+
+@pytest.fixture
+def draft(client: FlaskClient, make_response: MakeResponse) -> Response:
+    """A draft as it was stored."""
+    body = without(make_response(status="in-progress"), "diet")
+    answer = client.post(TYPE, data=json.dumps(body), headers=HEADERS)
+    assert answer.status_code == 201
+    return answer.json
+
+
+def put(client: FlaskClient, body: Response, id_: str | None = None, **headers: str) -> TestResponse:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.put(f"{TYPE}/{id_ or body['id']}", data=json.dumps(body), headers={**HEADERS, **named})
+
+
+def test_a_draft_grows_until_it_is_complete(
+    client: FlaskClient, draft: Response, make_response: MakeResponse, services: Services
+) -> None:
+    half = put(client, draft, If_Match='W/"1"')
+    assert (half.status_code, half.headers["ETag"]) == (200, 'W/"2"')
+    whole = put(client, {**make_response(), "id": draft["id"]}, If_Match=half.headers["ETag"])
+    assert (whole.status_code, whole.json["status"]) == (200, "completed")
+    assert whole.headers["Location"].endswith(f"{TYPE}/{draft['id']}/_history/3")
+    found = client.get(f"/fhir/Observation?derived-from=QuestionnaireResponse/{draft['id']}").json
+    assert found["total"] > 10
+    assert client.get(f"/fhir/Observation/{found['entry'][0]['resource']['id']}").status_code == 200
+    assert client.get(f"{TYPE}?status=in-progress").json["total"] == 0
+    assert len(services.store.history("QuestionnaireResponse", draft["id"])) == 3
+
+
+def test_without_if_match_the_newest_is_replaced(client: FlaskClient, draft: Response) -> None:
+    assert [put(client, draft).headers["ETag"] for _ in range(2)] == ['W/"2"', 'W/"3"']
+
+
+@pytest.mark.parametrize("told", ['W/"2"', 'W/"0"', '"7"', "*", "1", 'W/"x"', ""])
+def test_if_match_must_name_the_newest_version(client: FlaskClient, draft: Response, told: str) -> None:
+    answer = put(client, draft, If_Match=told)
+    assert answer.status_code == 412
+    assert issues_of(answer)
+    assert client.get(f"{TYPE}/{draft['id']}").headers["ETag"] == 'W/"1"'
+
+
+def test_a_strong_entity_tag_is_taken_too(client: FlaskClient, draft: Response) -> None:
+    assert put(client, draft, If_Match='"1"').status_code == 200
+
+
+def test_nothing_is_made_by_an_update(client: FlaskClient, draft: Response) -> None:
+    assert put(client, {**draft, "id": "unknown"}).status_code == 404
+
+
+def test_the_id_of_the_body_is_that_of_the_address(client: FlaskClient, draft: Response) -> None:
+    answer = put(client, {**draft, "id": "another"}, draft["id"])
+    assert answer.status_code == 400
+    assert issues_of(answer)[0]["expression"] == ["QuestionnaireResponse.id"]
+    body = {name: value for name, value in draft.items() if name != "id"}
+    assert put(client, body, draft["id"]).status_code == 200
+
+
+@pytest.mark.parametrize("subject", [{"reference": "Patient/2"}, {"reference": "https://other.example/fhir/Patient/1"}])
+def test_answers_do_not_move_to_another_record(client: FlaskClient, draft: Response, subject: Any) -> None:
+    answer = put(client, {**draft, "subject": subject})
+    assert answer.status_code == 422
+    assert issues_of(answer)[0]["expression"] == ["QuestionnaireResponse.subject"]
+
+
+def test_what_is_invalid_is_told_and_the_draft_stays(client: FlaskClient, draft: Response) -> None:
+    wrong = answer_with(draft, "frequency", {"valueString": "often"})
+    answer = put(client, wrong)
+    assert answer.status_code == 422
+    assert client.get(f"{TYPE}/{draft['id']}").headers["ETag"] == 'W/"1"'
+
+
+def test_a_complete_response_is_not_replaced(client: FlaskClient, make_response: MakeResponse) -> None:
+    stored = client.post(TYPE, data=json.dumps(make_response()), headers=HEADERS).json
+    answer = put(client, stored)
+    assert answer.status_code == 422
+    assert "Only a response that is in-progress" in issues_of(answer)[0]["details"]["text"]
+
+
+def test_prefer_minimal(client: FlaskClient, draft: Response) -> None:
+    answer = put(client, draft, Prefer="return=minimal")
+    assert (answer.status_code, answer.get_data()) == (200, b"")
+
+
+def test_the_history_is_readable_newest_first(client: FlaskClient, draft: Response) -> None:
+    put(client, draft)
+    bundle = client.get(f"{TYPE}/{draft['id']}/_history").json
+    assert (bundle["type"], bundle["total"]) == ("history", 2)
+    assert model_issues(bundle) == []
+    assert [entry["request"]["method"] for entry in bundle["entry"]] == ["PUT", "POST"]
+    assert [entry["response"]["etag"] for entry in bundle["entry"]] == ['W/"2"', 'W/"1"']
+    assert bundle["entry"][1]["resource"] == draft
+
+
+@pytest.mark.parametrize("kind", ["QuestionnaireResponse", "Observation", "Condition", "Provenance"])
+def test_what_is_not_there_has_no_history(client: FlaskClient, kind: str) -> None:
+    answer = client.get(f"/fhir/{kind}/unknown/_history")
+    assert answer.status_code == 404
+    assert issues_of(answer)
+
+
+def test_the_record_of_a_response_has_a_history_too(client: FlaskClient, make_response: MakeResponse) -> None:
+    client.post(TYPE, data=json.dumps(make_response()), headers=HEADERS)
+    for kind in ("Observation", "Condition", "Provenance"):
+        one = client.get(f"/fhir/{kind}").json["entry"][0]["resource"]
+        bundle = client.get(f"/fhir/{kind}/{one['id']}/_history").json
+        assert [entry["resource"] for entry in bundle["entry"]] == [one]
+        assert model_issues(bundle) == []
+
+
+def test_it_is_in_the_capability_statement(client: FlaskClient) -> None:
+    [rest] = client.get("/fhir/metadata").json["rest"]
+    told = next(one for one in rest["resource"] if one["type"] == "QuestionnaireResponse")
+    codes = [one["code"] for one in told["interaction"]]
+    assert {"update", "history-instance", "vread"} <= set(codes)
+    assert told["readHistory"]
+    assert not told["updateCreate"]
