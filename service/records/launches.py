@@ -106,7 +106,8 @@ class Launches:
             "redirect_uri": redirect_uri,
             "scope": " ".join(scopes),
             "state": state,
-            "aud": ehr.issuer,
+            # As the EHR wrote it, be it with a slash at the end.
+            "aud": issuer,
             "code_challenge": challenge(verifier),
             "code_challenge_method": "S256",
         }

@@ -26,6 +26,7 @@ from service.records.submission import DRAFT
 from service.sdc.context import ResponseContext
 from service.sdc.drafting import settle
 from service.sdc.form import Step, form_steps
+from service.sdc.references import reference_type
 from service.web.form_reading import Proposals, proposals_of
 from service.web.site import Site
 
@@ -204,11 +205,14 @@ def _who(launch: Launch) -> Json:
     def there(reference: str) -> Json:
         return {"reference": reference if "://" in reference else f"{launch.issuer}/{reference}"}
 
-    found: Json = {"subject": there(f"Patient/{launch.patient}")}
+    patient = there(f"Patient/{launch.patient}")
+    found: Json = {"subject": patient}
     if launch.encounter is not None:
         found["encounter"] = there(launch.encounter)
     if launch.user is not None:
         found["author"] = there(launch.user)
+        # A clinician writes down what the patient says; a relative answers in the patient's place.
+        found["source"] = there(launch.user) if reference_type(launch.user) == "RelatedPerson" else patient
     return found
 
 

@@ -74,6 +74,8 @@ def test_an_ehr_launch_from_the_chart_to_the_record(
     record = Record.of(fhir, born.reference)
     [response] = record.responses
     assert response["author"] == {"reference": clinician}
+    assert response["source"] == {"reference": born.reference}
+    assert {one["asserter"]["reference"] for one in record.conditions} == {born.reference}
     assert record.versions == {"1"}
     assert len(record.conditions) == 1
     sources = [one for group in response["item"] for one in group["item"] if one["linkId"] == "age-16-or-over"]

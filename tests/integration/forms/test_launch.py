@@ -93,6 +93,18 @@ class TestTheWayThrough:
         assert response["subject"] == {"reference": f"{ISSUER}/Patient/p1"}
         assert response["encounter"] == {"reference": f"{ISSUER}/Encounter/e1"}
         assert response["author"] == {"reference": f"{ISSUER}/Practitioner/9"}
+        assert response["source"] == response["subject"]
+
+    @pytest.mark.parametrize(("user", "source"), [("RelatedPerson/7", "RelatedPerson/7"), ("Patient/p1", "Patient/p1")])
+    def test_who_answers_is_the_patient_or_a_relative(
+        self, browser: Browser, ehr: ScriptedEhr, services: Services, user: str, source: str
+    ) -> None:
+        ehr.answer["id_token"] = "jwt"
+        ehr.claims = {"fhirUser": user}
+        sent_to_the_ehr(browser)
+        back(browser, ehr)
+        browser.send(danger_signs="none")
+        assert only_response(services)["source"] == {"reference": f"{ISSUER}/{source}"}
 
     def test_it_is_prefilled_and_written_back_to_that_ehr(
         self, browser: Browser, ehr: ScriptedEhr, services: Services

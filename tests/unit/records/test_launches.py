@@ -113,6 +113,10 @@ class TestBeginning:
         assert {"openid", "fhirUser", "launch", "patient/Observation.crus"} <= set(asked["scope"].split())
         assert len({asked["state"], asked["nonce"], asked["code_challenge"]}) == 3
 
+    def test_aud_is_the_iss_to_the_letter(self, launches: Launches, ehr_server: ScriptedEhr) -> None:
+        launches.begin(f"{ISSUER}/", "xyz", None, REDIRECT)
+        assert ehr_server.asked[-1]["aud"] == f"{ISSUER}/"
+
     def test_standalone_no_launch_is_echoed(self, launches: Launches, ehr_server: ScriptedEhr) -> None:
         departed(launches, ehr_server, launch=None)
         assert "launch" not in ehr_server.asked[-1]
