@@ -51,14 +51,13 @@ class StepReading:
     """A draft after one step of it was posted.
 
     `context` holds what can be kept; `faults` say by field name what cannot, and why; `missing` names the questions
-    that were shown and left open, `new` those that these answers lead to; `other_faults` belong to no question here.
+    that were shown and left open, `new` those that these answers lead to.
     """
 
     context: ResponseContext
     faults: Mapping[str, str]
     missing: tuple[Asked, ...]
     new: tuple[Asked, ...]
-    other_faults: tuple[str, ...]
 
 
 def proposals_of(questionnaire: Questionnaire, populated: Json | None, context: ResponseContext) -> Proposals:
@@ -84,7 +83,7 @@ def read_step(
     reader = _Reader(context, inputs, proposals, zone, action)
     nodes = reader.nodes(step.items, context.paired.root, ())
     response = _with_step(context.response, questionnaire, step, nodes)
-    settled, faults, others = _kept(settle(questionnaire, response, context.now), step, dict(reader.faults))
+    settled, faults = _kept(settle(questionnaire, response, context.now), step, dict(reader.faults))
     shown = [one for one in asked(settled, step.items) if one.is_missing and _name(one) not in faults]
     seen = reader.seen
     return StepReading(
@@ -92,7 +91,6 @@ def read_step(
         faults=faults,
         missing=tuple(one for one in shown if _name(one) in seen),
         new=tuple(one for one in asked(settled, step.items) if is_answerable(one.item) and _name(one) not in seen),
-        other_faults=tuple(others),
     )
 
 
@@ -180,26 +178,20 @@ def _with_step(response: Json, questionnaire: Questionnaire, step: Step, nodes: 
     return {**rest, "item": items} if items else rest
 
 
-def _kept(
-    context: ResponseContext, step: Step, faults: dict[str, str]
-) -> tuple[ResponseContext, dict[str, str], list[str]]:
+def _kept(context: ResponseContext, step: Step, faults: dict[str, str]) -> tuple[ResponseContext, dict[str, str]]:
     """What of the draft can be kept: without the answers of this step in which validation finds a fault."""
     wrong = []
-    others = []
     places = {one.entry.path: one for one in asked(context, step.items) if one.entry is not None}
     for issue in context_issues(context):
-        if not issue.is_error:
-            continue
-        one = places.get(question_path(issue, places))
-        if one is None or one.entry is None:
-            others.append(issue.text)
-            continue
-        faults.setdefault(_name(one), advice(one.item, issue))
-        wrong.append(one.entry)
+        # What is wrong elsewhere is for the acceptance of the draft to say.
+        one = places.get(question_path(issue, places)) if issue.is_error else None
+        if one is not None and one.entry is not None:
+            faults.setdefault(_name(one), advice(one.item, issue))
+            wrong.append(one.entry)
     if not wrong:
-        return context, faults, others
+        return context, faults
     left = without(context.response, wrong)
-    return settle(context.questionnaire, left, context.now), faults, others
+    return settle(context.questionnaire, left, context.now), faults
 
 
 def advice(item: Item, issue: Issue) -> str:
