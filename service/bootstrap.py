@@ -114,6 +114,7 @@ class Services:
             drafts=self._drafts(),
             launches=self.launches,
             launch_store=self.store,
+            invitation_of=self.store.invitation,
             public_keys=self.keys.public,
             ehr_reader=self._ehr_reader,
             clock=self.clock,

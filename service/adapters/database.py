@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from service.adapters import invitation_table as invitations
 from service.adapters import launch_tables as launches
 from service.adapters import schema
 from service.adapters.accepting import write_acceptance
@@ -41,6 +42,7 @@ from service.adapters.sqlite import is_passing, sqlite_engine
 from service.errors import IssueType, Unavailable, error
 from service.fhir.json import Json
 from service.records.ehr import Launch
+from service.records.invitations import Invitation
 from service.records.outbox import Letter, State, Take, Target
 from service.records.ports import Acceptance, Backlog, Key, Placement, RememberedPack, Stored
 from service.records.search import Page, Query
@@ -253,6 +255,21 @@ class Database:
         """Forget a private key."""
         with self._write() as connection:
             launches.remove_signing_key(connection, kid)
+
+    def keep_invitation(self, invitation: Invitation) -> None:
+        """Keep an invitation."""
+        with self._write() as connection:
+            invitations.put_invitation(connection, invitation)
+
+    def invitation(self, response_id: str) -> Invitation | None:
+        """The invitation to a response."""
+        with self._read() as connection:
+            return invitations.invitation_of(connection, response_id)
+
+    def revoke_invitation(self, response_id: str, revoked_at: datetime) -> bool:
+        """Take an invitation back; False when there is none that stands."""
+        with self._write() as connection:
+            return invitations.revoke(connection, response_id, revoked_at)
 
     def letters_of(self, response_id: str) -> tuple[Letter, ...]:
         """The letters of one response, oldest first."""

@@ -22,8 +22,9 @@ from sqlalchemy import types as sql_types
 
 from service.fhir.json import dumps, parse
 
-SCHEMA_VERSION: Final = 3
-"""The version these tables are. Each so far adds tables to the one before: 2 `proposal`; 3 those of launches."""
+SCHEMA_VERSION: Final = 4
+"""The version these tables are. Each so far adds tables to the one before: 2 `proposal`; 3 those of launches; 4
+`invitation`."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -227,4 +228,15 @@ signing_key: Final = Table(
     Column("kid", String, primary_key=True),
     Column("sealed", Text, nullable=False, comment="the private JWK, encrypted"),
     Column("created_at", Moment, nullable=False),
+)
+
+invitation: Final = Table(
+    "invitation",
+    metadata,
+    Column("response_id", String, primary_key=True),
+    Column("page", String, nullable=False),
+    Column("patient", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
 )

@@ -8,6 +8,7 @@ from service.cli.console import Commands
 from service.cli.database import db
 from service.cli.demo import demo
 from service.cli.doctor import doctor
+from service.cli.invite import invite
 from service.cli.keys import keys
 from service.cli.outbox import outbox
 from service.cli.pages import pack
@@ -34,5 +35,20 @@ def main() -> None:
     """
 
 
-for _command in (demo, serve, deliver, validate, assess, extract, populate, fhirpath, pack, outbox, doctor, keys, db):
+for _command in (
+    demo,
+    serve,
+    deliver,
+    validate,
+    assess,
+    extract,
+    populate,
+    fhirpath,
+    pack,
+    invite,
+    outbox,
+    doctor,
+    keys,
+    db,
+):
     main.add_command(_command)

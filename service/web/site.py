@@ -14,6 +14,7 @@ from service.packs import Pack
 from service.records.drafts import Drafts
 from service.records.ehr import LaunchStore
 from service.records.evaluation import Evaluation
+from service.records.invitations import Invitation
 from service.records.launches import Launches
 from service.records.population import Population
 from service.records.ports import Clock, FhirServer, NewId, Store
@@ -41,6 +42,7 @@ class Site:
     drafts: Drafts
     launches: Launches
     launch_store: LaunchStore
+    invitation_of: Callable[[str], Invitation | None]
     public_keys: Callable[[], Json]
     ehr_reader: Callable[[str, str], AbstractContextManager[FhirServer]]
     clock: Clock

@@ -21,6 +21,7 @@ from service.fhir.primitives import instant
 from service.packs import Pack
 from service.records.drafts import draft_id, unknown_person
 from service.records.ehr import Launch
+from service.records.invitations import Invitation
 from service.records.references import subject_issues
 from service.records.submission import DRAFT
 from service.sdc.context import ResponseContext
@@ -174,8 +175,12 @@ def posted_visit(
 def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> Visit:
     pack = published(site, page)
     launch = site.launch_store.launch(id_)
+    invitation = site.invitation_of(id_)
+    if invitation is not None and not _stands(site, invitation, kept=response is not None):
+        _refuse("uninvited", 410, page)
     if response is None:
-        return Visit(site, pack, id_, key, _blank(site, pack, id_, launch), kept=False, launch=launch)
+        blank = _blank(site, pack, id_, launch, invitation)
+        return Visit(site, pack, id_, key, blank, kept=False, launch=launch)
     if response["status"] != DRAFT:
         abort(redirect(url_for("result.result", response_id=id_), 303))
     pinned = site.population.pages.resolve(response["questionnaire"])
@@ -184,7 +189,12 @@ def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> 
     return Visit(site, pinned, id_, key, response, kept=True, launch=launch)
 
 
-def _blank(site: Site, pack: Pack, id_: str, launch: Launch | None) -> Json:
+def _stands(site: Site, invitation: Invitation, *, kept: bool) -> bool:
+    """Whether an invitation may be followed: not taken back, and begun before it ended."""
+    return invitation.revoked_at is None and (kept or site.clock() < invitation.expires_at)
+
+
+def _blank(site: Site, pack: Pack, id_: str, launch: Launch | None, invitation: Invitation | None) -> Json:
     head: Json = {
         "resourceType": "QuestionnaireResponse",
         "questionnaire": pack.canonical,
@@ -193,6 +203,8 @@ def _blank(site: Site, pack: Pack, id_: str, launch: Launch | None) -> Json:
     }
     if launch is not None:
         return {**head, **_who(launch)}
+    if invitation is not None:
+        return {**head, "subject": {"reference": invitation.patient}}
     patient = named_patient(request.args.get("patient", request.form.get("patient", "")))
     if patient is None and site.fhir_server_url is not None:
         abort(redirect(url_for("form.begin", page=pack.name), 303))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from threading import Barrier, Thread
@@ -14,6 +14,7 @@ from service.errors import Detail, Issue, IssueType, Severity
 from service.packs import Pack
 from service.records import outbox
 from service.records.ehr import Launch, LaunchStore
+from service.records.invitations import Invitation, InvitationStore
 from service.records.outbox import Letter, Problem, Reason, State, Target
 from service.records.ports import Acceptance, Backlog, Key, KeyKind, KeyTaken, Placement, Store, Stored, Superseded
 from service.records.search import parse_query
@@ -503,3 +504,19 @@ class TestLaunches:
         assert [kid for kid, _, _ in store.signing_keys()] == ["b", "a"]
         store.drop_signing_key("b")
         assert list(store.signing_keys()) == [("a", "one", NOW)]
+
+
+class TestInvitations:
+    def test_the_invitation_to_a_response(self, store: InvitationStore) -> None:
+        invitation = Invitation("r1", "cough", "Patient/1", NOW, NOW + timedelta(days=14))
+        store.keep_invitation(invitation)
+        assert store.invitation("r1") == invitation
+        assert store.invitation("r2") is None
+
+    def test_an_invitation_is_taken_back_once(self, store: InvitationStore) -> None:
+        invitation = Invitation("r1", "cough", "Patient/1", NOW, NOW + timedelta(days=14))
+        store.keep_invitation(invitation)
+        assert store.revoke_invitation("r1", NOW + timedelta(hours=1))
+        assert not store.revoke_invitation("r1", NOW + timedelta(hours=2))
+        assert not store.revoke_invitation("r2", NOW)
+        assert store.invitation("r1") == replace(invitation, revoked_at=NOW + timedelta(hours=1))
