@@ -27,6 +27,9 @@ from service.sdc.questionnaire import Item
 Inputs = Mapping[str, Sequence[str]]
 """The values of inputs by name, as a browser posts them."""
 
+_TAKEN: Final = frozenset({"action", "asked", "content", "from", "key", "offset", "patient"})
+"""Names of inputs and ids that the pages of a form have of their own."""
+
 _PLAIN_ID: Final = re.compile(r"[A-Za-z][\w.~-]*", re.ASCII)
 _WHOLE: Final = re.compile(r"[+-]?\d{1,10}", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
@@ -48,7 +51,8 @@ class Unreadable(Exception):
 
 def field_name(item: Item, rows: Rows) -> str:
     """The name of the inputs of `item` in these repetitions of the groups around it."""
-    return "~".join([item.link_id, *map(str, rows)])
+    own = f"~{item.link_id}" if item.link_id in _TAKEN else item.link_id
+    return "~".join([own, *map(str, rows)])
 
 
 def html_id(name: str) -> str:

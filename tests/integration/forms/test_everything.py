@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from service.bootstrap import Services
-from service.packs import Pack
+from service.bootstrap import Services, start
+from service.config import load_settings
+from service.packs import Pack, load_pack
+from service.web.app import create_app
 from tests.integration.answers import item
 from tests.integration.forms.browser import Browser, Page
-from tests.integration.forms.everything import BASE, UCUM
+from tests.integration.forms.everything import BASE, ITEMS, UCUM, write_page
 from tests.integration.forms.test_form import only_response
 
 FORM = "/forms/everything-en"
@@ -261,3 +265,23 @@ def test_the_answer_to_a_hidden_question_is_not_the_persons(browser: Browser, pl
     form.add("secret", "guessed")
     browser.post(browser.page.action or "", form)
     assert answers(services, "secret") == [{"valueString": "by nobody"}]
+
+
+def test_questions_named_like_what_the_pages_post_of_their_own(tmp_path: Path) -> None:
+    names = ["action", "asked", "content", "from", "key", "offset", "patient"]
+    questions = [{"linkId": name, "type": "string", "text": f"What of {name}?"} for name in names]
+    group = {"linkId": "group", "type": "group", "text": "Names", "item": questions}
+    pack = load_pack(write_page(tmp_path, items=[*ITEMS[:1], group]))
+    services = start(load_settings(database_url=f"sqlite:///{tmp_path / 'intake.db'}"), packs=(pack,))
+    with closing(services.store):
+        browser = Browser(create_app(services.site()))
+        browser.open(f"{FORM}?patient=123")
+        browser.send(signs="none")
+        for one in browser.page.inputs:
+            if one.kind == "text":
+                one.value = f"the answer to {one.name.removeprefix('~')}"
+        browser.send()
+        assert only_response(services)["subject"] == {"reference": "Patient/123"}
+        assert {name: answers(services, name) for name in names} == {
+            name: [{"valueString": f"the answer to {name}"}] for name in names
+        }
