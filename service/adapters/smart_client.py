@@ -116,7 +116,6 @@ class SmartClient:
         session = OAuth2Session(client_id, secret, token_endpoint_auth_method=method)
         # A token request that is led elsewhere would carry a secret there.
         session.max_redirects = 0
-        session.trust_env = False
 
         def assert_client(client: Any, method: str, uri: str, headers: Any, body: str) -> tuple[str, Any, str]:
             assertion = self._assertion(client_id, configuration.token_endpoint)

@@ -148,6 +148,22 @@ class TestTokenRequests:
         }
         assert tokens[1].claims["jti"] == "jti-2"
 
+    def test_by_the_proxy_that_is_set_for_the_machine(
+        self, client: SmartClient, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("http_proxy", endpoint.url)
+        monkeypatch.setenv("no_proxy", "")
+        elsewhere = replace(endpoint.configuration(), token_endpoint="http://auth.example/token")
+        client.exchange(elsewhere, "the-code", "the-verifier", "https://app.example/callback")
+        assert endpoint.requests[-1].headers["Host"] == "auth.example"
+
+    def test_without_what_a_netrc_says(
+        self, client: SmartClient, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        (tmp_path / "netrc").write_text("default login ada password secret\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        assert "Authorization" not in exchanged(client, endpoint).headers
+
     def test_of_a_refresh(self, client: SmartClient, endpoint: Endpoint) -> None:
         client.refresh(endpoint.configuration(), "the-refresh-token")
         form = endpoint.requests[-1].form
