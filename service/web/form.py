@@ -31,6 +31,7 @@ from service.web.visits import (
     person_zone,
     posted_visit,
     published,
+    told_patient,
     unfinished,
     with_cookie,
 )
@@ -46,7 +47,7 @@ def form_routes(site: Site) -> Blueprint:
         draft = unfinished(site)
         if draft is not None and "new" not in request.args:
             return render_template("form/unfinished.html", pack=pack, draft=draft)
-        told = request.args.get("patient", request.args.get("subject", ""))
+        told = told_patient()
         if named_patient(told) is None and (told or site.fhir_server_url is not None):
             return render_template("form/whose.html", pack=pack, told=told), 422 if told else 200
         return begun(site, pack)

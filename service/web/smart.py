@@ -118,8 +118,11 @@ def _banner(site: Site, issuer: str, patient: str) -> str:
     try:
         with site.ehr_reader(issuer, patient) as server:
             answer = server.send("GET", f"Patient/{patient}")
-    except (Unreachable, AnswerLost):
+    except (Unreachable, AnswerLost) as fault:
+        log.warning("a form shows an id instead of the patient's name: %s", fault)
         return patient
+    if answer.status != 200:
+        log.warning("a form shows an id instead of the patient's name: the EHR answered %d", answer.status)
     found = answer.body if answer.status == 200 and answer.body is not None else {}
     return ", ".join(part for part in (_name(found), str(found.get("birthDate", ""))) if part) or patient
 

@@ -124,10 +124,15 @@ def begun(site: Site, pack: Pack, *, with_key: bool = False) -> Response:
     key = site.new_key()
     first = form_steps(pack.questionnaire)[0]
     values: dict[str, Any] = {"key": key} if with_key else {}
-    if (patient := named_patient(request.args.get("patient", request.args.get("subject", "")))) is not None:
+    if (patient := named_patient(told_patient())) is not None:
         values["patient"] = patient
     address = url_for("form.step", page=pack.name, draft=draft_id(key), number=first.number, **values)
     return with_cookie(redirect(address, 303), pack.name, key)
+
+
+def told_patient() -> str:
+    """Whose record the request says the form is for, as it came."""
+    return request.values.get("patient", request.values.get("subject", ""))
 
 
 def named_patient(named: str) -> str | None:
@@ -205,7 +210,7 @@ def _blank(site: Site, pack: Pack, id_: str, launch: Launch | None, invitation: 
         return {**head, **_who(launch)}
     if invitation is not None:
         return {**head, "subject": {"reference": invitation.patient}}
-    patient = named_patient(request.args.get("patient", request.form.get("patient", "")))
+    patient = named_patient(told_patient())
     if patient is None and site.fhir_server_url is not None:
         abort(redirect(url_for("form.begin", page=pack.name), 303))
     return {**head, "subject": unknown_person(id_) if patient is None else {"reference": patient}}

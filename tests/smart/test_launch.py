@@ -217,14 +217,18 @@ class TestWhatBreaksInPractice:
         page.get_by_role("button", name="Refuse").click()
         expect(page.get_by_text("did not authorize this form (access_denied)")).to_be_visible()
 
-    def test_an_access_token_that_expires_is_refreshed(
-        self, app: App, page_of: PageOf, fhir: FhirClient, born: SyntheticPatient, clinician: str
-    ) -> None:
-        page = page_of()
-        self.opened(app, page, born, fhirUser=clinician)
+    def expired(self, app: App, page: Page, patient: SyntheticPatient, user: str) -> Page:
+        """A form whose access token ended after the first step."""
+        self.opened(app, page, patient, fhirUser=user)
         choose(page, "danger signs", "None of these")
         go_on(page)
         app.ehr.expire_access_tokens()
+        return page
+
+    def test_an_access_token_that_expires_is_refreshed(
+        self, app: App, page_of: PageOf, fhir: FhirClient, born: SyntheticPatient, clinician: str
+    ) -> None:
+        page = self.expired(app, page_of(), born, clinician)
         fill(page, start=1)
         eventually(lambda: arrived(page))
         grants = [one["parameters"]["grant_type"] for one in app.ehr.requests("token")]
@@ -234,11 +238,7 @@ class TestWhatBreaksInPractice:
     def test_expiry_in_the_middle_of_a_form_loses_no_answer(
         self, app: App, page_of: PageOf, fhir: FhirClient, born: SyntheticPatient, clinician: str
     ) -> None:
-        page = page_of()
-        self.opened(app, page, born, fhirUser=clinician)
-        choose(page, "danger signs", "None of these")
-        go_on(page)
-        app.ehr.expire_access_tokens()
+        page = self.expired(app, page_of(), born, clinician)
         app.ehr.set(refuse_refresh=True)
         fill(page, start=1)
         eventually(lambda: "next launch" in app.service.reasons())
