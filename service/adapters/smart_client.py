@@ -14,11 +14,9 @@ from urllib.parse import urlencode
 import requests
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
 from service.adapters.fhir_server import RequestsFhirServer, Timeouts
+from service.adapters.published_keys import KeysUnavailable, Untrusted, fetch_keys, verified_claims
 from service.adapters.signing_keys import SigningKeys
 from service.fhir.json import Json
 from service.records.ehr import ClientAuthentication, Ehr
@@ -27,7 +25,6 @@ from service.records.smart import Failure, LaunchFailed, SmartConfiguration, rea
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_LIFETIME: Final = timedelta(minutes=4)
-_IDENTITY_ALGORITHMS: Final = ["RS256", "RS384", "ES256", "ES384"]
 _LEEWAY_SECONDS: Final = 60
 
 
@@ -85,23 +82,20 @@ class SmartClient:
         if configuration.jwks_uri is None:
             raise LaunchFailed(Failure.BAD_IDENTITY, f"{self.ehr.name} does not publish the keys of its id_tokens.")
         try:
-            found = requests.get(configuration.jwks_uri, timeout=self._seconds, allow_redirects=False)
-            found.raise_for_status()
-            keys = KeySet.import_key_set(found.json())
-            token = jwt.decode(id_token, keys, algorithms=_IDENTITY_ALGORITHMS)
-            registry = jwt.JWTClaimsRegistry(
-                now=int(self.clock().timestamp()),
-                leeway=_LEEWAY_SECONDS,
-                iss={"essential": True, "value": configuration.issuer or self.ehr.issuer},
-                aud={"essential": True, "value": self.ehr.client_id},
-                exp={"essential": True},
-                nonce={"essential": True, "value": nonce},
+            return verified_claims(
+                id_token,
+                fetch_keys(configuration.jwks_uri, self._seconds),
+                self.clock(),
+                _LEEWAY_SECONDS,
+                iss=configuration.issuer or self.ehr.issuer,
+                aud=self.ehr.client_id,
+                nonce=nonce,
             )
-            registry.validate(token.claims)
-        except (requests.RequestException, JoseError, ValueError) as fault:
-            text = f"What {self.ehr.name} says of who you are cannot be trusted ({type(fault).__name__})."
+        except KeysUnavailable as fault:
+            raise LaunchFailed(Failure.BAD_IDENTITY, f"Who you are cannot be verified. {fault}") from fault
+        except Untrusted as fault:
+            text = f"What {self.ehr.name} says of who you are cannot be trusted: {fault}."
             raise LaunchFailed(Failure.BAD_IDENTITY, text) from fault
-        return token.claims
 
     @property
     def _seconds(self) -> float:

@@ -1,0 +1,93 @@
+"""The public keys that others publish (RFC 7517), and what they sign (RFC 7519)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import requests
+from joserfc import jwt
+from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
+from joserfc.jwk import KeySet
+
+from service.records.ports import Clock
+
+SIGNING_ALGORITHMS: Final = ("RS256", "RS384", "ES256", "ES384")
+"""What a signature may be made by: never none, and never a secret that both sides know."""
+
+_KEY_TYPES: Final = ("RSA", "EC")
+_KEPT: Final = timedelta(minutes=10)
+# A key that is not known may be new; asking for every invented one would let anybody keep us asking.
+_ASKED_AGAIN_AFTER: Final = timedelta(seconds=30)
+
+
+class KeysUnavailable(Exception):
+    """The keys cannot be had now. The message names no secret."""
+
+
+class Untrusted(Exception):
+    """A signed token that cannot be trusted; the message says why, without what stands in it."""
+
+
+def fetch_keys(url: str, timeout_seconds: float) -> KeySet:
+    """The keys in the JWK Set at `url`. Raises KeysUnavailable."""
+    try:
+        found = requests.get(url, timeout=timeout_seconds, allow_redirects=False)
+        if found.status_code != 200:
+            raise KeysUnavailable(f"The keys at {url} cannot be had (HTTP {found.status_code}).")
+        told = found.json()["keys"]
+        return KeySet.import_key_set({"keys": [one for one in told if one.get("kty") in _KEY_TYPES]})
+    except (requests.RequestException, JoseError, ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise KeysUnavailable(f"The keys at {url} cannot be had ({type(fault).__name__}).") from fault
+
+
+def verified_claims(
+    token: str, keys: KeySet, now: datetime, leeway_seconds: int, **expected: str | Collection[str]
+) -> Mapping[str, Any]:
+    """The claims of a JWT that one of `keys` signed, that is valid `now`, and whose claims are as `expected`.
+
+    A claim of several allowed values takes any of them; `exp` must be there. Raises Untrusted.
+    """
+    try:
+        read = jwt.decode(token, keys, algorithms=list(SIGNING_ALGORITHMS))
+        wanted: Mapping[str, Any] = {
+            name: {"essential": True, **({"value": one} if isinstance(one, str) else {"values": list(one)})}
+            for name, one in expected.items()
+        }
+        registry = jwt.JWTClaimsRegistry(int(now.timestamp()), leeway_seconds, exp={"essential": True}, **wanted)
+        registry.validate(read.claims)
+    except (JoseError, ValueError) as fault:
+        raise Untrusted(_reason(fault)) from fault
+    return read.claims
+
+
+@dataclass(slots=True)
+class PublishedKeys:
+    """Keys by the address of their set, kept for ten minutes. Safe for threads."""
+
+    clock: Clock
+    timeout_seconds: float
+    _kept: dict[str, tuple[datetime, KeySet]] = field(default_factory=dict)
+
+    def keys(self, url: str, kid: str | None) -> KeySet:
+        """The set at `url`, asked for again where it does not have the key `kid`. Raises KeysUnavailable."""
+        now = self.clock()
+        asked_at, known = self._kept.get(url, (None, None))
+        if asked_at is not None and known is not None:
+            age = now - asked_at
+            is_there = kid is None or any(key.kid == kid for key in known)
+            if age < _ASKED_AGAIN_AFTER or (is_there and age < _KEPT):
+                return known
+        fresh = fetch_keys(url, self.timeout_seconds)
+        self._kept[url] = now, fresh
+        return fresh
+
+
+def _reason(fault: Exception) -> str:
+    if isinstance(fault, ExpiredTokenError):
+        return "it has expired"
+    if isinstance(fault, ClaimError):
+        return f"its '{fault.claim}' is not as it must be here"
+    return "its signature cannot be verified"
