@@ -18,14 +18,17 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+from service.adapters.authorization_server import AuthorizationServer, IntrospectedTokens, SignedTokens
 from service.adapters.database import Database, NewerSchema, open_database
 from service.adapters.fhir_server import RequestsFhirServer, Timeouts
+from service.adapters.published_keys import PublishedKeys
 from service.adapters.secrets import FernetBox, check_key, key_in_file, new_key
 from service.adapters.signing_keys import SigningKeys
 from service.adapters.smart_client import SmartClient
-from service.config import PREFIX, Auth, ConfigurationInvalid, Settings, is_loopback, read_ehrs
+from service.config import DEFAULT_RATE, PREFIX, Auth, ConfigurationInvalid, Settings, is_loopback, read_ehrs
 from service.errors import Unavailable
 from service.packs import Pack, load_pack, load_packs, shipped_pages
+from service.records.access import TokenCheck
 from service.records.delivery import Delivery
 from service.records.drafts import Drafts
 from service.records.ehr import ClientAuthentication, Ehr, Ehrs, WriteBack
@@ -105,6 +108,7 @@ class Services:
     def site(self, worker_alive: Callable[[], bool | None] = lambda: None) -> Site:
         """What the web application needs; `worker_alive` tells of this process's delivery worker."""
         settings = self.settings
+        server = _authorization_server(settings, self.clock)
         return Site(
             packs=self.library.published,
             store=self.store,
@@ -132,6 +136,9 @@ class Services:
             draft_lifetime=timedelta(days=settings.draft_days),
             frame_origins=tuple(sorted({one for ehr in self.launches.ehrs.values() for one in ehr.frame_origins})),
             targets=frozenset(self.targets),
+            token_check=None if server is None else _token_check(settings, server),
+            authorization_metadata=None if server is None else server.metadata,
+            rate_limit=settings.rate_limit or (None if server is None else DEFAULT_RATE),
             worker_alive=worker_alive,
         )
 
@@ -337,6 +344,21 @@ def _open(settings: Settings) -> Database:
         return open_database(settings.database_url)
     except (ValueError, NewerSchema, Unavailable, OSError) as fault:
         raise ConfigurationInvalid(f"{PREFIX}DATABASE_URL: {fault}") from fault
+
+
+def _authorization_server(settings: Settings, clock: Clock) -> AuthorizationServer | None:
+    """The server whose access tokens open the API; None where none is needed."""
+    if settings.auth is Auth.OPEN or settings.auth_issuer is None:
+        return None
+    return AuthorizationServer(settings.auth_issuer, clock, settings.fhir_server_timeout_seconds)
+
+
+def _token_check(settings: Settings, server: AuthorizationServer) -> TokenCheck:
+    audience = settings.auth_audience or f"{settings.public_url}/fhir"
+    if settings.auth_client_id is not None and settings.auth_client_secret is not None:
+        secret = settings.auth_client_secret.get_secret_value()
+        return IntrospectedTokens(server, settings.auth_client_id, secret, audience)
+    return SignedTokens(server, PublishedKeys(server.clock, server.timeout_seconds), audience)
 
 
 def _host_test(settings: Settings) -> Callable[[str], bool]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from limits import parse_many
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -22,6 +23,7 @@ from service.records.ehr import ClientAuthentication, Ehr, WriteBack
 PREFIX = "SYMPTOM_INTAKE_"
 # A delivery asks for the server's abilities, and sends its transaction; one more where the first is refused.
 _REQUESTS_A_LEASE = 3
+DEFAULT_RATE = "600 per minute"
 _TELEPHONE = re.compile(r"\+?[0-9][0-9 ()/.-]{1,28}")
 
 
@@ -97,7 +99,33 @@ class Settings(BaseSettings):
     )
     auth: Auth = Field(
         default=Auth.OPEN,
-        description="Who may use the API: `open` asks nobody for credentials, on loopback only.",
+        description="Who may use the API: `open`, anybody, on loopback only; `smart`, whoever has an access token.",
+    )
+    auth_issuer: str | None = Field(
+        default=None,
+        description="With `AUTH=smart`, the authorization server whose tokens are taken: its issuer URL.",
+    )
+    auth_audience: str | None = Field(
+        default=None,
+        description="The audience (`aud`) that tokens must have. None: the FHIR base, `PUBLIC_URL` with `/fhir`.",
+    )
+    auth_client_id: str | None = Field(
+        default=None,
+        description="This service's client id at that server. With it tokens are checked by asking (introspection), "
+        "without it by their signature.",
+    )
+    auth_client_secret: SecretStr | None = Field(
+        default=None,
+        description="The secret that goes with `AUTH_CLIENT_ID`.",
+    )
+    rate_limit: str | None = Field(
+        default=None,
+        description="How many requests one client may send, such as `100 per minute; 10 per second`. None: 600 per "
+        "minute with `AUTH=smart`, any number with `open`.",
+    )
+    trusted_proxy: str | None = Field(
+        default=None,
+        description="The IP address of the proxy in front, whose X-Forwarded-For is believed. None: nobody's is.",
     )
     allow_open_on_network: bool = Field(
         default=False,
@@ -169,7 +197,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"there is no folder {folder}; name folders that exist, separated by '{os.pathsep}'")
         return value
 
-    @field_validator("fhir_server_url", "public_url")
+    @field_validator("fhir_server_url", "public_url", "auth_issuer")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value is None:
@@ -181,7 +209,7 @@ class Settings(BaseSettings):
             raise ValueError("give the address alone, without user name, '?' or '#'")
         return value.rstrip("/")
 
-    @field_validator("fhir_server_url")
+    @field_validator("fhir_server_url", "auth_issuer")
     @classmethod
     def _encrypted(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme == "http" and not is_loopback(urlsplit(value).hostname or ""):
@@ -224,12 +252,19 @@ class Settings(BaseSettings):
     def _any_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("auth")
+    @field_validator("rate_limit")
     @classmethod
-    def _only_open(cls, value: Auth) -> Auth:
-        if value is not Auth.OPEN:
-            raise ValueError("'smart' is not available in this version; use 'open', which listens on loopback only")
+    def _rates(cls, value: str | None) -> str | None:
+        try:
+            parse_many(value or DEFAULT_RATE)
+        except ValueError as fault:
+            raise ValueError("write it as '100 per minute', several of them with ';' between") from fault
         return value
+
+    @field_validator("trusted_proxy")
+    @classmethod
+    def _ip_address(cls, value: str | None) -> str | None:
+        return None if value is None else str(ip_address(value))
 
 
 def is_loopback(host: str) -> bool:
@@ -261,7 +296,26 @@ def load_settings(**overrides: Any) -> Settings:
             f"{PREFIX}DELIVERY_LEASE_SECONDS: must be at least {_REQUESTS_A_LEASE} times "
             f"{PREFIX}FHIR_SERVER_TIMEOUT_SECONDS, or a second worker may begin before the first has ended"
         )
+    if settings.auth is Auth.SMART:
+        _check_smart(settings)
     return settings
+
+
+def _check_smart(settings: Settings) -> None:
+    if settings.auth_issuer is None:
+        raise ConfigurationInvalid(
+            f"{PREFIX}AUTH_ISSUER: AUTH=smart needs the issuer URL of the authorization server whose tokens are taken"
+        )
+    if settings.auth_audience is None and settings.public_url is None:
+        raise ConfigurationInvalid(
+            f"{PREFIX}PUBLIC_URL: AUTH=smart needs the address that clients use, because tokens are made for it "
+            f"(or {PREFIX}AUTH_AUDIENCE, where their audience is another)"
+        )
+    public = urlsplit(settings.public_url or "")
+    if public.scheme == "http" and not is_loopback(public.hostname or ""):
+        raise ConfigurationInvalid(f"{PREFIX}PUBLIC_URL: with AUTH=smart use https, or tokens can be read on the way")
+    if (settings.auth_client_id is None) != (settings.auth_client_secret is None):
+        raise ConfigurationInvalid(f"{PREFIX}AUTH_CLIENT_SECRET: set it together with {PREFIX}AUTH_CLIENT_ID")
 
 
 def check_listening(settings: Settings, host: str) -> None:

@@ -39,6 +39,7 @@ class IssueType(StrEnum):
     BUSINESS_RULE = "business-rule"
     CONFLICT = "conflict"
     TRANSIENT = "transient"
+    THROTTLED = "throttled"
     INCOMPLETE = "incomplete"
     EXCEPTION = "exception"
     TIMEOUT = "timeout"
@@ -130,6 +131,22 @@ class DomainError(Exception):
         super().__init__("; ".join(issue.text for issue in self.issues))
 
 
+class Unauthenticated(DomainError):
+    """Nobody knows who calls. `refused` says that credentials came, and were not good."""
+
+    def __init__(self, issues: Iterable[Issue], *, refused: bool) -> None:
+        super().__init__(issues)
+        self.refused = refused
+
+
+class Forbidden(DomainError):
+    """Whoever calls may not do this. `scope` names a SMART scope that would do."""
+
+    def __init__(self, issues: Iterable[Issue], scope: str | None = None) -> None:
+        super().__init__(issues)
+        self.scope = scope
+
+
 class Malformed(DomainError):
     """The input cannot be read at all."""
 
@@ -164,3 +181,7 @@ class Unavailable(DomainError):
     def __init__(self, issues: Iterable[Issue], retry_after_seconds: int) -> None:
         super().__init__(issues)
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyRequests(Unavailable):
+    """The caller sends more than is taken."""

@@ -12,7 +12,7 @@ from service.adapters.letters import issue_json, letter_values
 from service.fhir.json import Json
 from service.records.outbox import Letter, State
 from service.records.ports import Acceptance, Key, KeyTaken, Stored, Superseded
-from service.records.searchable import search_values
+from service.records.searchable import search_values, subject_key
 from service.sdc.vocabulary import DRAFT_STATUS
 
 
@@ -22,7 +22,7 @@ def write_acceptance(connection: Connection, acceptance: Acceptance) -> None:
     _take_keys(connection, acceptance.keys, stored)
     _take_place(connection, stored)
     _remember(connection, acceptance)
-    _add_resources(connection, stored, (stored.resource, *acceptance.record))
+    add_resources(connection, (stored.resource, *acceptance.record), stored.id, stored.version, _patient(stored))
     connection.execute(
         insert(schema.receipt).values(
             response_id=stored.id,
@@ -90,17 +90,27 @@ def _remember(connection: Connection, acceptance: Acceptance) -> None:
         )
 
 
-def _add_resources(connection: Connection, stored: Stored, resources: Sequence[Json]) -> None:
+def _patient(stored: Stored) -> str | None:
+    return subject_key(stored.resource.get("subject"))
+
+
+def add_resources(
+    connection: Connection, resources: Sequence[Json], written_with: str, version: int, patient: str | None = None
+) -> None:
+    """Add `resources` as the newest of their id, found by what they hold; they are about `patient` unless they tell.
+
+    `written_with` is the response whose `version` they belong to.
+    """
     found_by = [search_values(one) for one in resources]
     rows = [
         {
             "type": one["resourceType"],
             "id": one["id"],
-            "version": stored.version,
+            "version": version,
             "current": True,
-            "response_id": stored.id,
-            "response_version": stored.version,
-            "patient": values.patient,
+            "response_id": written_with,
+            "response_version": version,
+            "patient": values.patient or patient,
             "body": one,
         }
         for one, values in zip(resources, found_by, strict=True)

@@ -27,7 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from service.adapters import invitation_table as invitations
 from service.adapters import launch_tables as launches
 from service.adapters import schema
-from service.adapters.accepting import write_acceptance
+from service.adapters.accepting import add_resources, write_acceptance
 from service.adapters.letters import (
     DUE_LETTER,
     issue_of,
@@ -37,7 +37,7 @@ from service.adapters.letters import (
     replace_letter,
     target_of,
 )
-from service.adapters.queries import condition
+from service.adapters.queries import condition, is_within
 from service.adapters.sqlite import is_passing, sqlite_engine
 from service.errors import IssueType, Unavailable, error
 from service.fhir.json import Json
@@ -45,7 +45,7 @@ from service.records.ehr import Launch
 from service.records.invitations import Invitation
 from service.records.outbox import Letter, State, Take, Target
 from service.records.ports import Acceptance, Backlog, Key, Placement, RememberedPack, Stored
-from service.records.search import Page, Query
+from service.records.search import EVERYTHING, Bounds, Page, Query
 
 RETRY_AFTER_SECONDS: Final = 5
 
@@ -95,6 +95,9 @@ class Database:
                 )
             if version < schema.SCHEMA_VERSION:
                 schema.metadata.create_all(connection)
+                for upgrade in range(version + 1, schema.SCHEMA_VERSION + 1):
+                    if upgrade in schema.UPGRADES:
+                        connection.execute(schema.UPGRADES[upgrade])
                 connection.execute(update(schema.schema_version).values(version=schema.SCHEMA_VERSION))
 
     def accept(self, acceptance: Acceptance) -> None:
@@ -128,19 +131,26 @@ class Database:
                     return _stored(connection, row.response_id, row.version)
         return None
 
-    def read(self, resource_type: str, id: str, version: int | None = None) -> Json | None:  # noqa: A002
-        """A resource, its newest version unless told otherwise."""
+    def read(
+        self,
+        resource_type: str,
+        id: str,  # noqa: A002
+        version: int | None = None,
+        within: Bounds = EVERYTHING,
+    ) -> Json | None:
+        """A resource, its newest version unless told otherwise, if it lies within these bounds."""
         table = schema.resource
         wanted = table.c.current == true() if version is None else table.c.version == version
-        statement = select(table.c.body).where(table.c.type == resource_type, table.c.id == id, wanted)
+        named = and_(table.c.type == resource_type, table.c.id == id, wanted)
+        statement = select(table.c.body).where(named, is_within(within))
         with self._read() as connection:
             body: Json | None = connection.execute(statement).scalar_one_or_none()
             return body
 
-    def history(self, resource_type: str, id: str) -> tuple[Json, ...]:  # noqa: A002
-        """All versions of a resource, newest first."""
+    def history(self, resource_type: str, id: str, within: Bounds = EVERYTHING) -> tuple[Json, ...]:  # noqa: A002
+        """All versions of a resource that lie within these bounds, newest first."""
         table = schema.resource
-        statement = select(table.c.body).where(table.c.type == resource_type, table.c.id == id)
+        statement = select(table.c.body).where(table.c.type == resource_type, table.c.id == id, is_within(within))
         with self._read() as connection:
             return tuple(connection.execute(statement.order_by(table.c.version.desc())).scalars())
 
@@ -153,7 +163,7 @@ class Database:
         with self._read() as connection:
             total = connection.execute(select(func.count()).select_from(table).where(matching)).scalar_one()
             matches = tuple(connection.execute(page).scalars())
-            included = _provenance_of(connection, matches) if query.include_provenance else ()
+            included = _provenance_of(connection, matches, query) if query.include_provenance else ()
         return Page(total, matches, included)
 
     def record(self, response_id: str, version: int) -> tuple[Json, ...]:
@@ -162,6 +172,12 @@ class Database:
         written = and_(table.c.response_id == response_id, table.c.response_version == version)
         with self._read() as connection:
             return tuple(connection.execute(select(table.c.body).where(written).order_by(table.c.seq)).scalars())
+
+    def keep_audit(self, events: Sequence[Json]) -> None:
+        """Keep AuditEvents, each with its id."""
+        with self._write() as connection:
+            for event in events:
+                add_resources(connection, [event], event["id"], 1)
 
     def lease(self, target: str, now: datetime, take: Take) -> Letter | None:
         """Apply `take` to the letter that is longest due, and give the result; None when none is due."""
@@ -385,9 +401,10 @@ def _stored(connection: Connection, response_id: str, version: int) -> Stored:
     return Stored(row.body, row.triage, tuple(issue_of(one) for one in row.warnings), row.digest)
 
 
-def _provenance_of(connection: Connection, matches: Sequence[Json]) -> tuple[Json, ...]:
+def _provenance_of(connection: Connection, matches: Sequence[Json], query: Query) -> tuple[Json, ...]:
     references = [f"{one['resourceType']}/{one['id']}" for one in matches]
     about = select(schema.term.c.seq).where(schema.term.c.parameter == "target", schema.term.c.value.in_(references))
     table = schema.resource
-    wanted = and_(table.c.type == "Provenance", table.c.current == true(), table.c.seq.in_(about))
+    newest = and_(table.c.type == "Provenance", table.c.current == true(), table.c.seq.in_(about))
+    wanted = and_(newest, is_within(query.provenance_within))
     return tuple(connection.execute(select(table.c.body).where(wanted).order_by(table.c.seq)).scalars())

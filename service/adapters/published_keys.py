@@ -51,16 +51,32 @@ def verified_claims(
     A claim of several allowed values takes any of them; `exp` must be there. Raises Untrusted.
     """
     try:
-        read = jwt.decode(token, keys, algorithms=list(SIGNING_ALGORITHMS))
-        wanted: Mapping[str, Any] = {
-            name: {"essential": True, **({"value": one} if isinstance(one, str) else {"values": list(one)})}
-            for name, one in expected.items()
-        }
-        registry = jwt.JWTClaimsRegistry(int(now.timestamp()), leeway_seconds, exp={"essential": True}, **wanted)
-        registry.validate(read.claims)
+        claims = jwt.decode(token, keys, algorithms=list(SIGNING_ALGORITHMS)).claims
     except (JoseError, ValueError) as fault:
-        raise Untrusted(_reason(fault)) from fault
-    return read.claims
+        raise Untrusted("its signature cannot be verified") from fault
+    check_claims(claims, now, leeway_seconds, essential=True, **expected)
+    return claims
+
+
+def check_claims(
+    claims: Mapping[str, Any],
+    now: datetime,
+    leeway_seconds: int,
+    *,
+    essential: bool,
+    **expected: str | Collection[str],
+) -> None:
+    """Raises Untrusted unless `claims` are valid `now` and as `expected`; `essential` ones must be there."""
+    wanted: dict[str, Any] = {
+        name: {"essential": essential, **({"value": one} if isinstance(one, str) else {"values": list(one)})}
+        for name, one in {"exp": (), **expected}.items()
+    }
+    try:
+        jwt.JWTClaimsRegistry(int(now.timestamp()), leeway_seconds, **wanted).validate(dict(claims))
+    except ExpiredTokenError as fault:
+        raise Untrusted("it has expired") from fault
+    except ClaimError as fault:
+        raise Untrusted(f"its '{fault.claim}' is not as it must be here") from fault
 
 
 @dataclass(slots=True)
@@ -83,11 +99,3 @@ class PublishedKeys:
         fresh = fetch_keys(url, self.timeout_seconds)
         self._kept[url] = now, fresh
         return fresh
-
-
-def _reason(fault: Exception) -> str:
-    if isinstance(fault, ExpiredTokenError):
-        return "it has expired"
-    if isinstance(fault, ClaimError):
-        return f"its '{fault.claim}' is not as it must be here"
-    return "its signature cannot be verified"

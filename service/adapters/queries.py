@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from sqlalchemy import ColumnElement, and_, or_, select, true
+from sqlalchemy import ColumnElement, and_, false, or_, select, true
 
 from service.adapters.schema import resource, span, term
 from service.records.search import (
+    EVERYTHING,
+    Bounds,
     Criterion,
     IdCriterion,
     PatientCriterion,
@@ -23,7 +25,14 @@ from service.records.search import (
 def condition(query: Query) -> ColumnElement[bool]:
     """What a row of `resource` must meet to match `query`."""
     newest = and_(resource.c.type == query.resource_type, resource.c.current == true())
-    return and_(newest, *(_condition(criterion) for criterion in query.criteria))
+    return and_(newest, *(_condition(criterion) for criterion in query.criteria), is_within(query.within))
+
+
+def is_within(bounds: Bounds) -> ColumnElement[bool]:
+    """What a row of `resource`, of any version, must meet to lie within `bounds`."""
+    if bounds == EVERYTHING:
+        return true()
+    return or_(false(), *(and_(true(), *(_condition(one) for one in criteria)) for criteria in bounds))
 
 
 def _condition(criterion: Criterion) -> ColumnElement[bool]:

@@ -17,14 +17,16 @@ from sqlalchemy import (
     Table,
     Text,
     literal_column,
+    select,
+    update,
 )
 from sqlalchemy import types as sql_types
 
 from service.fhir.json import dumps, parse
 
-SCHEMA_VERSION: Final = 4
-"""The version these tables are. Each so far adds tables to the one before: 2 `proposal`; 3 those of launches; 4
-`invitation`."""
+SCHEMA_VERSION: Final = 5
+"""The version these tables are. Each adds tables to the one before: 2 `proposal`; 3 those of launches; 4 `invitation`.
+Since 5 a Provenance is kept as one about its response's patient: `UPGRADES`."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,12 +78,28 @@ resource: Final = Table(
     Column("current", Boolean, nullable=False, comment="whether this is the newest version"),
     Column("response_id", String, nullable=False, comment="the response whose acceptance wrote it"),
     Column("response_version", Integer, nullable=False),
-    Column("patient", String),
+    Column("patient", String, comment="whose compartment it is in"),
     Column("body", FhirJson, nullable=False),
     Index("resource_version", "type", "id", "version", unique=True),
     Index("resource_patient", "patient", "type", "seq"),
     Index("resource_response", "response_id", "response_version"),
 )
+
+_of_response: Final = resource.alias()
+UPGRADES: Final = {
+    5: update(resource)
+    .where(resource.c.type == "Provenance")
+    .values(
+        patient=select(_of_response.c.patient)
+        .where(
+            _of_response.c.type == "QuestionnaireResponse",
+            _of_response.c.id == resource.c.response_id,
+            _of_response.c.version == resource.c.response_version,
+        )
+        .scalar_subquery()
+    )
+}
+"""What brings rows of the version before to this one."""
 
 term: Final = Table(
     "term",

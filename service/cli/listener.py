@@ -15,12 +15,15 @@ THREADS = 8
 # Beyond what any setting admits as a body, so that Flask refuses it with an OperationOutcome.
 MAX_RECEIVED_BYTES = 128 * 1024 * 1024
 
+MAX_CONNECTIONS = 800
+SILENCE_SECONDS = 30
+
 
 class Listener:
     """A server of `app` that listens on `host` and `port` (0: a free one) from the start."""
 
-    def __init__(self, app: Flask, host: str, port: int) -> None:
-        """Raises OSError when the address cannot be had."""
+    def __init__(self, app: Flask, host: str, port: int, trusted_proxy: str | None = None) -> None:
+        """Raises OSError when the address cannot be had. `trusted_proxy` (an IP address) is believed who calls."""
         self._host = host
         self._sockets: dict[int, Any] = {}
         self._server: Any = create_server(
@@ -31,6 +34,13 @@ class Listener:
             threads=THREADS,
             ident="",
             max_request_body_size=MAX_RECEIVED_BYTES,
+            # Connections that send slowly hold no thread, but count: there must be room for others beside them.
+            connection_limit=MAX_CONNECTIONS,
+            asyncore_use_poll=True,
+            channel_timeout=SILENCE_SECONDS,
+            trusted_proxy=trusted_proxy,
+            trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if trusted_proxy else set(),
+            clear_untrusted_proxy_headers=True,
         )
 
     @property

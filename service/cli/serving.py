@@ -39,7 +39,7 @@ def serve(host: str, port: int, no_deliver: bool) -> None:
     worker = DeliveryThreads(services)
     app = create_app(services.site((lambda: None) if no_deliver else worker.alive))
     try:
-        listener = Listener(app, host, port)
+        listener = Listener(app, host, port, settings.trusted_proxy)
     except OSError as fault:
         fail(f"Cannot listen on {host} port {port}: {fault.strerror}. Choose another with --port.")
     _end_on_signals()

@@ -13,8 +13,10 @@ from urllib.parse import parse_qsl, quote
 from service.fhir.elements import search_escaped
 from service.fhir.json import Json
 from service.fhir.structure import structure_issues
+from service.records.access import Caller
 from service.records.ports import Answer, AnswerLost, FhirServer, Unreachable
-from service.records.search import split_or, split_token
+from service.records.scopes import Permission
+from service.records.search import Criterion, PatientCriterion, split_or, split_token
 from service.sdc.queries import ClinicalData, DataUnavailable, resource_type_of
 
 MAX_QUERIES: Final = 50
@@ -123,7 +125,7 @@ class AllData:
             except DataUnavailable as fault:
                 faults.append(fault)
         if len(faults) == len(self.places):
-            raise faults[-1] if faults else DataUnavailable("no FHIR server is asked.")
+            raise faults[0] if faults else DataUnavailable("no FHIR server is asked.")
         return list(found.values())
 
 
@@ -139,6 +141,27 @@ class SubjectData:
         if self.subject is None or not _names_subject(query, self.subject):
             raise DataUnavailable("a Questionnaire sent along may ask for its subject's data alone.")
         return self.within.search(query)
+
+
+@dataclass(frozen=True, slots=True)
+class PermittedData:
+    """Answers what a caller may search for themselves, so that nobody reads a record by this service's right."""
+
+    within: ClinicalData
+    caller: Caller
+
+    def search(self, query: str) -> Sequence[Json]:
+        """See ClinicalData."""
+        kind = resource_type_of(query)
+        bounds = self.caller.bounds(kind, Permission.SEARCH)
+        if not any(all(_keeps(one, query) for one in criteria) for criteria in bounds):
+            raise DataUnavailable(f"the token does not let it read {kind} here.")
+        return self.within.search(query)
+
+
+def _keeps(criterion: Criterion, query: str) -> bool:
+    """True where `query` finds nothing beyond the criterion, as can be told of patients alone."""
+    return isinstance(criterion, PatientCriterion) and all(_names_subject(query, one) for one in criterion.references)
 
 
 def read_reference(data: ClinicalData, reference: str) -> Json | None:

@@ -27,11 +27,12 @@ def identifier_key(response: Json, client: str) -> Key | None:
     return Key(KeyKind.IDENTIFIER, client, subject, system, value)
 
 
-def header_key(idempotency_key: str | None, client: str) -> Key | None:
-    """The key of the Idempotency-Key header, within the client."""
+def header_key(idempotency_key: str | None, client: str, user: str = "") -> Key | None:
+    """The key of the Idempotency-Key header, within the client and, where an app has several, its user."""
     if idempotency_key is None:
         return None
-    return Key(KeyKind.HEADER, client, "", "", idempotency_key)
+    # No client's id has a line break (RFC 6749, appendix A.1).
+    return Key(KeyKind.HEADER, f"{client}\n{user}" if user else client, "", "", idempotency_key)
 
 
 def condition_key(if_none_exist: str | None, response: Json, client: str) -> Key | None:

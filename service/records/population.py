@@ -15,7 +15,8 @@ from service.errors import Detail, Invalid, Issue, IssueType, NotFound, Severity
 from service.fhir.json import Json
 from service.fhir.outcome import operation_outcome
 from service.packs import Pack
-from service.records.clinical_data import AllData, SentData, ServerData, SubjectData, read_reference
+from service.records.access import ANYONE, Caller
+from service.records.clinical_data import AllData, PermittedData, SentData, ServerData, SubjectData, read_reference
 from service.records.evaluation import compile_inline
 from service.records.population_request import PopulationRequest
 from service.records.ports import Clock, FhirServer, Pages
@@ -42,15 +43,16 @@ class Population:
     open_server: OpenServer | None
     elapsed: Callable[[], float]
 
-    def populate(self, request: PopulationRequest, pack: Pack | None = None) -> Json:
+    def populate(self, request: PopulationRequest, pack: Pack | None = None, caller: Caller = ANYONE) -> Json:
         """Parameters with `response` and, where there are any, `issues`; `pack` is the page the operation is called on.
 
-        Raises Invalid (no Questionnaire to populate, or what was sent contradicts itself) and NotFound (no such page).
+        The FHIR server is asked for what `caller` may read alone. Raises Invalid (no Questionnaire to populate, or what
+        was sent contradicts itself) and NotFound (no such page).
         """
         questionnaire, plan, is_inline = self._questionnaire(request, pack)
         _check_partial(questionnaire, request)
         with self._opened(request) as server:
-            server_data = None if server is None else ServerData(server, self.elapsed)
+            server_data = None if server is None else PermittedData(ServerData(server, self.elapsed), caller)
             base = None if server is None else server.base_url
             given, issues = _given(questionnaire, request, server_data, base)
             data = _data(request, given, server_data, is_inline=is_inline)
@@ -90,7 +92,7 @@ class Population:
 
 
 def _given(
-    questionnaire: Questionnaire, request: PopulationRequest, server: ServerData | None, base: str | None
+    questionnaire: Questionnaire, request: PopulationRequest, server: ClinicalData | None, base: str | None
 ) -> tuple[Given, list[Issue]]:
     """What the population starts from: launch contexts as sent, as referenced, or for the patient, as the subject."""
     named = {name: list(resources) for name, resources in request.contexts.items()}
@@ -116,7 +118,7 @@ def _given(
     return Given(_relative(subject, base), launched, resources, request.partial), issues
 
 
-def _data(request: PopulationRequest, given: Given, server: ServerData | None, *, is_inline: bool) -> ClinicalData:
+def _data(request: PopulationRequest, given: Given, server: ClinicalData | None, *, is_inline: bool) -> ClinicalData:
     sent = tuple(_unpacked((*given.resources, *(one for found in given.named.values() for one in found))))
     places: tuple[ClinicalData, ...] = (SentData(sent),)
     if server is not None and request.local:
@@ -133,7 +135,7 @@ def _unpacked(resources: tuple[Json, ...]) -> Iterator[Json]:
             yield resource
 
 
-def _read(reference: str, server: ServerData | None, base: str | None) -> Json:
+def _read(reference: str, server: ClinicalData | None, base: str | None) -> Json:
     if server is None or base is None:
         raise DataUnavailable("it was sent as a reference, and no FHIR server is configured to read it from.")
     relative = _on_server(reference, base)

@@ -12,7 +12,7 @@ from service.errors import Issue
 from service.fhir.json import Json
 from service.packs import Pack
 from service.records.outbox import Letter, State, Take, Target
-from service.records.search import Page, Query
+from service.records.search import EVERYTHING, Bounds, Page, Query
 
 Clock = Callable[[], datetime]
 """The time now, aware, in UTC."""
@@ -151,12 +151,21 @@ class Store(Protocol):
         """The response first accepted under one of `keys`, as it was acknowledged then."""
         ...
 
-    def read(self, resource_type: str, id: str, version: int | None = None) -> Json | None:  # noqa: A002
-        """A resource, its newest version unless told otherwise."""
+    def read(
+        self,
+        resource_type: str,
+        id: str,  # noqa: A002
+        version: int | None = None,
+        within: Bounds = EVERYTHING,
+    ) -> Json | None:
+        """A resource, its newest version unless told otherwise; None where it does not lie `within` these bounds.
+
+        A Provenance is about the patient whom the response it belongs to is about.
+        """
         ...
 
-    def history(self, resource_type: str, id: str) -> tuple[Json, ...]:  # noqa: A002
-        """All versions of a resource, newest first."""
+    def history(self, resource_type: str, id: str, within: Bounds = EVERYTHING) -> tuple[Json, ...]:  # noqa: A002
+        """All versions of a resource that lie within these bounds, newest first."""
         ...
 
     def search(self, query: Query) -> Page:
@@ -165,6 +174,10 @@ class Store(Protocol):
 
     def record(self, response_id: str, version: int) -> tuple[Json, ...]:
         """The response and all resources written with that version of it, in the order they were accepted in."""
+        ...
+
+    def keep_audit(self, events: Sequence[Json]) -> None:
+        """Keep AuditEvents, each with its id; they are read and searched as all resources are."""
         ...
 
     def lease(self, target: str, now: datetime, take: Take) -> Letter | None:

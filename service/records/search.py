@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from service.errors import Invalid, IssueType, error
 from service.fhir.json import Json
-from service.records.searchable import PARAMETERS, Kind, span
+from service.records.searchable import PARAMETERS, PATIENT_PARAMETERS, Kind, span
 
 DEFAULT_COUNT: Final = 50
 MAX_COUNT: Final = 1000
@@ -79,10 +79,19 @@ class IdCriterion:
 
 Criterion = TermCriterion | SpanCriterion | PatientCriterion | IdCriterion
 
+Bounds = tuple[tuple[Criterion, ...], ...]
+"""What may be found at all: that which meets every criterion of one of these; without any, nothing."""
+
+EVERYTHING: Final[Bounds] = ((),)
+"""The bounds that bound nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search: every criterion must hold. `count` 0 asks for the total alone; `ignored` names unknown parameters."""
+    """A search: every criterion must hold. `count` 0 asks for the total alone; `ignored` names unknown parameters.
+
+    `within` bounds what is found, `provenance_within` what comes along.
+    """
 
     resource_type: str
     criteria: tuple[Criterion, ...]
@@ -91,6 +100,8 @@ class Query:
     newest_first: bool = False
     include_provenance: bool = False
     ignored: tuple[str, ...] = ()
+    within: Bounds = EVERYTHING
+    provenance_within: Bounds = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +119,6 @@ _SOLE_TARGET: Final[Mapping[str, str]] = {
     "subject": "Patient",
     "derived-from": "QuestionnaireResponse",
 }
-_PATIENT_NAMES: Final[Mapping[str, frozenset[str]]] = {
-    "QuestionnaireResponse": frozenset({"patient", "subject"}),
-    "Observation": frozenset({"patient", "subject"}),
-    "Condition": frozenset({"patient", "subject"}),
-    "Provenance": frozenset(),
-}
 
 
 def parse_query(resource_type: str, parameters: Iterable[tuple[str, str]], own_bases: Sequence[str] = ()) -> Query:
@@ -128,7 +133,7 @@ def parse_query(resource_type: str, parameters: Iterable[tuple[str, str]], own_b
     settings: dict[str, Any] = {}
     for name, value in parameters:
         known = PARAMETERS.get(resource_type, {}).get(name)
-        if name in _PATIENT_NAMES.get(resource_type, ()):
+        if name in PATIENT_PARAMETERS.get(resource_type, ()):
             criteria.append(PatientCriterion(tuple(_reference(name, one, own_bases) for one in split_or(value))))
         elif known is not None:
             criteria.append(_criterion(name, known.kind, value, own_bases))

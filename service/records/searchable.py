@@ -88,8 +88,27 @@ PARAMETERS: Final[Mapping[str, Mapping[str, Parameter]]] = {
         "recorded-date": Parameter(Kind.DATE, ("recordedDate",)),
     },
     "Provenance": {"target": Parameter(Kind.REFERENCE, ("target",))},
+    "AuditEvent": {
+        "date": Parameter(Kind.DATE, ("recorded",)),
+        "action": Parameter(Kind.TOKEN, ("action",)),
+        "type": Parameter(Kind.TOKEN, ("type",)),
+        "subtype": Parameter(Kind.TOKEN, ("subtype",)),
+        "agent": Parameter(Kind.REFERENCE, ("agent.who",)),
+        "entity": Parameter(Kind.REFERENCE, ("entity.what",)),
+    },
 }
 """The parameters of each type beside `_id`, `patient` and `subject`, which a store answers from columns of its own."""
+
+PATIENT_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "QuestionnaireResponse": ("patient", "subject"),
+    "Observation": ("patient", "subject"),
+    "Condition": ("patient", "subject"),
+    "AuditEvent": ("patient",),
+}
+"""The parameters of each type that say whose record is searched."""
+
+# http://hl7.org/fhir/R4/valueset-object-role.html
+PATIENT_ROLE: Final = "1"
 
 
 def search_values(resource: Json) -> SearchValues:
@@ -110,7 +129,15 @@ def search_values(resource: Json) -> SearchValues:
                     # What cannot be read is not found by date; whether it may be sent is for the delivery to judge.
                     with suppress(ValueError):
                         spans.append(Span(name, *_span_of(value)))
-    return SearchValues(subject_key(resource.get("subject")), tuple(dict.fromkeys(terms)), tuple(spans))
+    return SearchValues(_patient(resource), tuple(dict.fromkeys(terms)), tuple(spans))
+
+
+def _patient(resource: Json) -> str | None:
+    """Whom `resource` is about, as it says itself: a subject, or who is named as patient in an AuditEvent."""
+    for entity in resource.get("entity", []) if resource["resourceType"] == "AuditEvent" else ():
+        if entity.get("role", {}).get("code") == PATIENT_ROLE:
+            return subject_key(entity["what"])
+    return subject_key(resource.get("subject"))
 
 
 def subject_key(subject: Any) -> str | None:
@@ -144,10 +171,21 @@ def token_query(parameter: str, system: str, code: str) -> str:
 
 def _elements(resource: Json, names: Iterable[str]) -> Iterator[Any]:
     for name in names:
-        value = resource.get(name)
-        if value is not None:
-            yield from value if isinstance(value, list) else (value,)
+        found = list(_at(resource, name))
+        if found:
+            yield from found
             return
+
+
+def _at(value: Json, path: str) -> Iterator[Any]:
+    """The values at `path`, element names with dots between; a list gives each of its own."""
+    name, _, rest = path.partition(".")
+    held = value.get(name)
+    for one in held if isinstance(held, list) else () if held is None else (held,):
+        if rest:
+            yield from _at(one, rest)
+        else:
+            yield one
 
 
 def _tokens(value: Any) -> Iterator[tuple[str, str]]:

@@ -5,9 +5,8 @@ Pure. http://hl7.org/fhir/smart-app-launch/STU2.2/: app-launch, scopes-and-launc
 
 from __future__ import annotations
 
-import re
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,11 +17,10 @@ from urllib.parse import urljoin, urlsplit
 from service.fhir.json import Json
 from service.fhir.primitives import is_id, is_reference
 from service.records.ehr import Ehr, WriteBack
+from service.records.scopes import Level, Permission, Scope, ScopeSyntax, read_scopes
 
 WRITTEN_TYPES: Final = ("QuestionnaireResponse", "Observation", "Condition", "Provenance")
 _OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
-_V1_PARTS: Final = {"read": frozenset("rs"), "write": frozenset("cud"), "*": frozenset("cruds")}
-_SCOPE: Final = re.compile(r"(patient|user|system)/(\*|[A-Za-z]+)\.(\*|read|write|c?r?u?d?s?)(\?.*)?")
 # Without an expiry that it tells, a token is taken to last as long as the shortest that servers give.
 _UNTOLD_SECONDS: Final = 300
 
@@ -54,13 +52,6 @@ class Failure(StrEnum):
     SCOPES_MISSING = "scopes-missing"
 
 
-class ScopeSyntax(StrEnum):
-    """How an EHR writes scopes: SMART v2 (`.rs`), or v1 (`.read`)."""
-
-    V1 = "v1"
-    V2 = "v2"
-
-
 @dataclass(frozen=True, slots=True)
 class SmartConfiguration:
     """Where an EHR's authorization server is, and what it says of itself. `issuer` is that of its id_tokens."""
@@ -78,9 +69,9 @@ def read_configuration(document: Json, base: str) -> SmartConfiguration:
     Raises LaunchFailed when an endpoint is missing, or would be reached without encryption.
     """
     capabilities = _texts(document.get("capabilities"))
-    supported = _texts(document.get("scopes_supported"))
-    says_v1 = "permission-v1" in capabilities or any(scope.endswith((".read", ".write")) for scope in supported)
-    says_v2 = "permission-v2" in capabilities or any(_is_v2(scope) for scope in supported)
+    told = {scope.syntax for scope in read_scopes(_texts(document.get("scopes_supported")))}
+    says_v1 = "permission-v1" in capabilities or ScopeSyntax.V1 in told
+    says_v2 = "permission-v2" in capabilities or ScopeSyntax.V2 in told
     return SmartConfiguration(
         authorization_endpoint=_endpoint(document, "authorization_endpoint", base),
         token_endpoint=_endpoint(document, "token_endpoint", base),
@@ -127,21 +118,18 @@ def wanted_scopes(
 
 def missing_scopes(wanted: Iterable[str], granted: Collection[str]) -> tuple[str, ...]:
     """The clinical scopes of `wanted` that none of `granted` covers, in part or whole."""
-    held: dict[str, set[str]] = {}
-    for kind, permissions in _permissions(granted):
-        held.setdefault(kind, set()).update(permissions)
-    anywhere = held.get("*", set())
+    held = _usable(granted)
     return tuple(
-        scope
-        for scope in wanted
-        for kind, permissions in _permissions([scope])
-        if not permissions <= held.get(kind, set()) | anywhere
+        text
+        for text in wanted
+        for scope in _usable([text])
+        if not all(any(one.covers(scope.resource_type, Permission(each)) for one in held) for each in scope.permissions)
     )
 
 
 def is_writing(scope: str) -> bool:
     """True for a scope without which nothing can be written back."""
-    return any("c" in permissions for _, permissions in _permissions([scope]))
+    return any(Permission.CREATE in one.permissions for one in _usable([scope]))
 
 
 def challenge(verifier: str) -> str:
@@ -206,17 +194,9 @@ def _questionnaire(contexts: Any) -> str | None:
     return None
 
 
-def _permissions(scopes: Iterable[str]) -> Iterator[tuple[str, frozenset[str]]]:
-    """(resource type, permissions of "cruds") of each clinical scope; one narrowed by a search does not count."""
-    for scope in scopes:
-        match = _SCOPE.fullmatch(scope)
-        if match is not None and match[4] is None and match[1] in ("patient", "user"):
-            yield match[2], _V1_PARTS.get(match[3], frozenset(match[3]))
-
-
-def _is_v2(scope: str) -> bool:
-    match = _SCOPE.fullmatch(scope)
-    return match is not None and match[3] not in _V1_PARTS
+def _usable(texts: Iterable[str]) -> tuple[Scope, ...]:
+    """The scopes for a patient's record; one narrowed by a search does not count."""
+    return tuple(one for one in read_scopes(texts) if one.level is not Level.SYSTEM and one.restriction is None)
 
 
 def _endpoint(document: Json, name: str, base: str) -> str:

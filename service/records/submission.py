@@ -25,12 +25,14 @@ from service.errors import (
 from service.fhir.json import Json
 from service.fhir.primitives import instant
 from service.packs import Pack
+from service.records.access import expect_subject, expect_within
 from service.records.composition import Activity, compose, provenance
 from service.records.idempotency import body_digest, condition_key, header_key, identifier_key
 from service.records.identity import identified
 from service.records.narrative import with_narrative
 from service.records.ports import Acceptance, Clock, Key, KeyTaken, NewId, Pages, Store, Stored, Superseded
 from service.records.references import localised, subject_issues
+from service.records.search import EVERYTHING, Bounds
 from service.records.searchable import subject_key
 from service.sdc.assessment import Assessment, assess
 from service.sdc.context import ResponseContext, read_response
@@ -48,14 +50,16 @@ STATUSES: Final = (DRAFT, "completed", "amended", RETRACTED)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who submits, and with which idempotency headers.
+    """Who submits, and with which idempotency headers; `if_none_exist` is the header's value as sent.
 
-    `client` names the caller ("" when anonymous); `if_none_exist` is the header's value as sent.
+    `client` names the app, `user` who uses it ("" when anonymous); what they submit must lie `within` these bounds.
     """
 
     client: str
+    user: str = ""
     idempotency_key: str | None = None
     if_none_exist: str | None = None
+    within: Bounds = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +93,39 @@ class Intake:
 
         Raises Malformed (no QuestionnaireResponse), Invalid (all errors found; nothing is stored), Conflict (a key
         stands for another body), PreconditionFailed (an If-None-Exist that is not `identifier=system|value`),
-        Unavailable (nothing is stored; try again).
+        Forbidden (the sender may not submit this), Unavailable (nothing is stored; try again).
         """
         _expect_response(response)
         digest = body_digest(response)
         response = localised(response, self.target_base_url)
+        expect_subject(response, sender.within)
         condition = condition_key(sender.if_none_exist, response, sender.client)
-        named = [identifier_key(response, sender.client), header_key(sender.idempotency_key, sender.client)]
+        named = [
+            identifier_key(response, sender.client),
+            header_key(sender.idempotency_key, sender.client, sender.user),
+        ]
         keys = _Keys(condition, tuple(key for key in named if key is not None), digest)
         first = self._first_receipt(keys)
-        if first is not None:
-            return first
-        acceptance = self._prepare(response, keys, self.new_id(), 1)
-        try:
-            self.store.accept(acceptance)
-        except KeyTaken:
-            return self._receipt_of_winner(keys)
-        return _receipt(acceptance.stored, created=True)
+        if first is None:
+            acceptance = self._prepare(response, keys, self.new_id(), 1)
+            expect_within(acceptance.stored.resource, sender.within)
+            try:
+                self.store.accept(acceptance)
+            except KeyTaken:
+                first = self._receipt_of_winner(keys)
+            else:
+                return _receipt(acceptance.stored, created=True)
+        expect_within(first.response, sender.within)
+        return first
 
-    def save(self, response: Json, response_id: str, version: int, target: str | None = None) -> Receipt:
+    def save(
+        self,
+        response: Json,
+        response_id: str,
+        version: int,
+        target: str | None = None,
+        within: Bounds = EVERYTHING,
+    ) -> Receipt:
         """Keep `response` as what follows `version` of the draft `response_id`; 0 when there is no version yet.
 
         `target` is the FHIR server that a complete one is delivered to, where that is not the usual one.
@@ -120,29 +138,39 @@ class Intake:
         keys = _Keys(None, (), body_digest(response))
         response = localised(response, self.target_base_url)
         acceptance = self._prepare(response, keys, response_id, version + 1, target)
+        expect_within(acceptance.stored.resource, within)
         try:
             self.store.accept(acceptance)
         except Superseded:
             raise _not_newest(response_id) from None
         return _receipt(acceptance.stored, created=version == 0)
 
-    def update(self, response: Json, response_id: str, if_match: int | None, target: str | None = None) -> Receipt:
+    def update(
+        self,
+        response: Json,
+        response_id: str,
+        if_match: int | None,
+        target: str | None = None,
+        within: Bounds = EVERYTHING,
+    ) -> Receipt:
         """Replace the draft `response_id` by `response`, which may complete it; see `save`.
 
-        `if_match` is the version that the sender saw, None where they do not say. Raises as `save`, and NotFound,
-        NotSupported (it is complete), Invalid (it would become another's).
+        `if_match` is the version that the sender saw, None where they do not say; both versions must lie `within` what
+        the sender may update. Raises as `save`, and NotFound, NotSupported (it is complete), Invalid (it would become
+        another's).
         """
         _expect_response(response)
         for _ in range(_MOST_TRIES):
-            before = self.store.read("QuestionnaireResponse", response_id)
+            before = self.store.read("QuestionnaireResponse", response_id, within=within)
             if before is None:
                 raise NotFound([error(IssueType.NOT_FOUND, "There is no such QuestionnaireResponse here.")])
+            expect_subject(localised(response, self.target_base_url), within)
             _check_update(response, localised(response, self.target_base_url), before)
             version = int(before["meta"]["versionId"])
             if if_match is not None and if_match != version:
                 raise _not_newest(response_id)
             try:
-                return self.save(response, response_id, version, target)
+                return self.save(response, response_id, version, target, within)
             except PreconditionFailed:
                 if if_match is not None:
                     raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from service.web.auth import register_auth
 from service.web.errors import register_errors
 from service.web.fhir_api import fhir_routes
 from service.web.form import form_routes
@@ -12,6 +13,7 @@ from service.web.helplines import dialled
 from service.web.monitoring import monitoring_routes
 from service.web.operations import operation_routes
 from service.web.populating import questionnaire_operation_routes
+from service.web.rate_limit import register_rate_limit
 from service.web.result import result_routes
 from service.web.security import register_cors, register_request_id, register_security_headers, register_trusted_hosts
 from service.web.site import Site
@@ -35,6 +37,9 @@ def create_app(site: Site) -> Flask:
     register_security_headers(app, site.frame_origins)
     register_cors(app, site.cors_origins)
     register_errors(app, site.max_body_bytes)
+    if site.rate_limit is not None:
+        register_rate_limit(app, site.rate_limit)
+    register_auth(app, site)
     app.register_blueprint(fhir_routes(site))
     app.register_blueprint(operation_routes(site))
     app.register_blueprint(questionnaire_operation_routes(site))
@@ -44,7 +49,11 @@ def create_app(site: Site) -> Flask:
     app.register_blueprint(result_routes(site))
     app.register_blueprint(smart_routes(site))
     app.jinja_env.globals.update(
-        dialled=dialled, helplines=site.helplines, right_to_left=RIGHT_TO_LEFT, version=site.version
+        anyone_may_begin=site.is_open,
+        dialled=dialled,
+        helplines=site.helplines,
+        right_to_left=RIGHT_TO_LEFT,
+        version=site.version,
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True

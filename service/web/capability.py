@@ -33,7 +33,9 @@ class ResourceCapability:
     documentation: str
 
 
-def capability_statement(base: str, version: str, started: str, resources: Iterable[ResourceCapability]) -> Json:
+def capability_statement(
+    base: str, version: str, started: str, security: Json, resources: Iterable[ResourceCapability]
+) -> Json:
     """The CapabilityStatement of the server at `base`, software `version`, running since `started` (a dateTime)."""
     return {
         "resourceType": "CapabilityStatement",
@@ -56,7 +58,7 @@ def capability_statement(base: str, version: str, started: str, resources: Itera
             {
                 "mode": "server",
                 "documentation": "JSON only. Every error is an OperationOutcome.",
-                "security": {"description": "Open: no credentials are asked for. It listens on loopback by default."},
+                "security": security,
                 "resource": [_resource(resource) for resource in resources],
             }
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import redirect, render_template, url_for
+from flask import render_template
 from flask.typing import ResponseReturnValue
 
 from service.errors import Detail, Invalid, PreconditionFailed
@@ -19,7 +19,7 @@ from service.sdc.validation import context_issues
 from service.web.fields import field_name, html_id
 from service.web.form_reading import advice, question_path
 from service.web.form_view import item_label
-from service.web.visits import Visit, person_zone
+from service.web.visits import Visit, person_zone, to_result
 
 _ABSENCE = (Detail.REQUIRED_MISSING, Detail.TOO_FEW_ANSWERS)
 
@@ -74,16 +74,11 @@ def send_answers(visit: Visit) -> ResponseReturnValue:
         visit.site.drafts.revise(visit.id, visit.response, change)
     except PreconditionFailed:
         # Sent twice at once: both see what came of it.
-        return to_result(visit.id)
+        return to_result(visit.id, visit.key)
     except Invalid as refusal:
         # Another tab changed an answer between the check and the sending.
         return check_page(visit, visit.context(), [Problem("", issue.text, None) for issue in refusal.issues]), 422
-    return to_result(visit.id)
-
-
-def to_result(response_id: str) -> ResponseReturnValue:
-    """The way to the result of answers that were sent, be it now or before."""
-    return redirect(url_for("result.result", response_id=response_id), 303)
+    return to_result(visit.id, visit.key)
 
 
 def missing_text(one: Asked) -> str:

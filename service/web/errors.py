@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from service.errors import (
     Conflict,
     DomainError,
+    Forbidden,
     Invalid,
     Issue,
     IssueType,
@@ -23,22 +24,28 @@ from service.errors import (
     PreconditionFailed,
     Severity,
     TooLarge,
+    TooManyRequests,
+    Unauthenticated,
     Unavailable,
     error,
 )
 from service.fhir.outcome import operation_outcome
+from service.web.auth import challenge
 from service.web.content import fhir_answer
 
 log = logging.getLogger(__name__)
 
 STATUS: Mapping[type[DomainError], int] = {
     Malformed: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     PreconditionFailed: 412,
     TooLarge: 413,
     Invalid: 422,
     NotSupported: 422,
+    TooManyRequests: 429,
     Unavailable: 503,
 }
 
@@ -76,7 +83,11 @@ def register_errors(app: Flask, max_body_bytes: int) -> None:
 
 def _domain_error(fault: DomainError) -> Response:
     status = next(STATUS[kind] for kind in type(fault).__mro__ if kind in STATUS)
-    headers = {"Retry-After": str(fault.retry_after_seconds)} if isinstance(fault, Unavailable) else {}
+    headers = {}
+    if isinstance(fault, Unavailable):
+        headers["Retry-After"] = str(fault.retry_after_seconds)
+    if isinstance(fault, Unauthenticated | Forbidden):
+        headers["WWW-Authenticate"] = challenge(fault, request.host_url.rstrip("/"))
     return _answer(fault.issues, status, headers)
 
 

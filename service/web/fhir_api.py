@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -10,13 +12,18 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import UnsupportedMediaType
 
-from service.errors import Invalid, IssueType, Malformed, NotFound, NotSupported, error
+from service.errors import Invalid, IssueType, Malformed, NotFound, NotSupported, Unavailable, error
 from service.fhir.json import Json
 from service.fhir.outcome import issue_code_system, operation_outcome
 from service.fhir.primitives import instant
-from service.records.search import Query, parse_query
-from service.records.searchable import PARAMETERS
+from service.records.access import expect_own_patients
+from service.records.audit import Interaction
+from service.records.scopes import Permission
+from service.records.search import EVERYTHING, Query, parse_query
+from service.records.searchable import PARAMETERS, PATIENT_PARAMETERS
 from service.records.submission import Receipt, Sender
+from service.web.audit import audit
+from service.web.auth import caller, demand
 from service.web.capability import ResourceCapability, capability_statement, operation_definitions
 from service.web.content import (
     FORM,
@@ -32,13 +39,18 @@ from service.web.content import (
 from service.web.publications import KNOWN_NAMES, PUBLISHED_PARAMETERS, PUBLISHED_TYPES, Publications
 from service.web.searching import Found, Mode, Result, SearchRequest, history_bundle, read_search, searchset
 from service.web.site import Site
+from service.web.smart_configuration import security_statement, smart_document
+
+log = logging.getLogger(__name__)
 
 RESPONSE_TYPE = "QuestionnaireResponse"
 RECORD_TYPES = tuple(PARAMETERS)
 _RECORD_INTERACTIONS = ("read", "vread", "history-instance", "search-type")
-_WITH_PATIENT = (RESPONSE_TYPE, "Observation", "Condition")
 _PROVENANCE = "Provenance:target"
-_RESPONSE_DOCUMENTATION = "Responses to the published pages: in-progress, completed, amended, entered-in-error."
+_DOCUMENTATION = {
+    RESPONSE_TYPE: "Responses to the published pages: in-progress, completed, amended, entered-in-error.",
+    "AuditEvent": "Who read or wrote which patient's data, where tokens are asked for. A scope must name it.",
+}
 _PUBLISHED_DOCUMENTATION = "The artifacts of the published pages; a Questionnaire's id is its folder's name."
 _DEFINITION_DOCUMENTATION = "The operations of this service's own."
 _RECORD_DOCUMENTATION = "What this service extracted from responses, as delivered or waiting for delivery."
@@ -62,8 +74,16 @@ def fhir_routes(site: Site) -> Blueprint:
     @routes.get("/metadata")
     def metadata() -> ResponseReturnValue:
         base = site.fhir_base(request)
-        statement = capability_statement(base, site.version, instant(site.started_at), capabilities())
+        security = security_statement(_metadata_at_hand(site), open_to_all=site.is_open)
+        statement = capability_statement(base, site.version, instant(site.started_at), security, capabilities())
         return fhir_answer(request, statement)
+
+    @routes.get("/.well-known/smart-configuration")
+    def smart_configuration() -> ResponseReturnValue:
+        if site.authorization_metadata is None:
+            text = "This server asks for no access tokens (AUTH=open), so there is no authorization server to name."
+            raise NotFound([error(IssueType.NOT_FOUND, text)])
+        return smart_document(site.authorization_metadata())
 
     @routes.get(f"{published}/<resource_id>")
     def read_published(resource_type: str, resource_id: str) -> ResponseReturnValue:
@@ -82,19 +102,22 @@ def fhir_routes(site: Site) -> Blueprint:
 
     @routes.get(f"{recorded}/<resource_id>")
     def read_recorded(resource_type: str, resource_id: str) -> ResponseReturnValue:
-        return _read_answer(site.store.read(resource_type, resource_id), resource_type)
+        found = site.store.read(resource_type, resource_id, within=demand(resource_type, Permission.READ))
+        return _audited_answer(site, Interaction.READ, found, resource_type)
 
     @routes.get(f"{recorded}/<resource_id>/_history/<version>")
     def vread(resource_type: str, resource_id: str, version: str) -> ResponseReturnValue:
+        within = demand(resource_type, Permission.READ)
         known = version.isascii() and version.isdigit() and len(version) < 10
-        found = site.store.read(resource_type, resource_id, int(version)) if known else None
-        return _read_answer(found, resource_type)
+        found = site.store.read(resource_type, resource_id, int(version), within) if known else None
+        return _audited_answer(site, Interaction.VREAD, found, resource_type)
 
     @routes.get(f"{recorded}/<resource_id>/_history")
     def history(resource_type: str, resource_id: str) -> ResponseReturnValue:
-        versions = site.store.history(resource_type, resource_id)
+        versions = site.store.history(resource_type, resource_id, demand(resource_type, Permission.READ))
         if not versions:
             raise NotFound([error(IssueType.NOT_FOUND, f"There is no such {resource_type} here.")])
+        audit(site, Interaction.HISTORY, versions[:1])
         return fhir_answer(request, history_bundle(versions, site.fhir_base(request)))
 
     @routes.get(recorded)
@@ -103,20 +126,29 @@ def fhir_routes(site: Site) -> Blueprint:
         _expect_form()
         search = read_search(request, _known_names(resource_type))
         result = _stored_result(site, _query(site, resource_type, search))
+        audit(site, Interaction.SEARCH, (one.resource for one in result.found))
         return _search_answer(site, resource_type, search, result)
 
     @routes.post(f"/{RESPONSE_TYPE}")
     def create() -> ResponseReturnValue:
-        body = body_resource(request)
-        condition = request.headers.get("If-None-Exist")
-        receipt = site.intake.submit(body, Sender("", idempotency_key(request), condition))
+        sender = Sender(
+            client=caller().client,
+            user=caller().subject,
+            idempotency_key=idempotency_key(request),
+            if_none_exist=request.headers.get("If-None-Exist"),
+            within=demand(RESPONSE_TYPE, Permission.CREATE),
+        )
+        receipt = site.intake.submit(body_resource(request), sender)
+        audit(site, Interaction.CREATE, [receipt.response])
         return _receipt_answer(site, receipt)
 
     @routes.put(f"/{RESPONSE_TYPE}/<resource_id>")
     def update(resource_id: str) -> ResponseReturnValue:
+        within = demand(RESPONSE_TYPE, Permission.UPDATE)
         launch = site.launch_store.launch(resource_id)
         target = None if launch is None else launch.issuer
-        receipt = site.intake.update(body_resource(request), resource_id, if_match(request), target)
+        receipt = site.intake.update(body_resource(request), resource_id, if_match(request), target, within)
+        audit(site, Interaction.UPDATE, [receipt.response])
         return _receipt_answer(site, receipt)
 
     @routes.post("")
@@ -139,15 +171,14 @@ def capabilities() -> Iterator[ResourceCapability]:
             type=resource_type,
             interactions=(*_RECORD_INTERACTIONS, "create", "update") if is_response else _RECORD_INTERACTIONS,
             parameters=_parameter_types(resource_type),
-            reverse_includes=() if resource_type == "Provenance" else (_PROVENANCE,),
-            documentation=_RESPONSE_DOCUMENTATION if is_response else _RECORD_DOCUMENTATION,
+            reverse_includes=() if resource_type in ("Provenance", "AuditEvent") else (_PROVENANCE,),
+            documentation=_DOCUMENTATION.get(resource_type, _RECORD_DOCUMENTATION),
         )
 
 
 def _parameter_types(resource_type: str) -> Mapping[str, str]:
     types = {"_id": "token"}
-    if resource_type in _WITH_PATIENT:
-        types |= {"patient": "reference", "subject": "reference"}
+    types |= dict.fromkeys(PATIENT_PARAMETERS.get(resource_type, ()), "reference")
     # FHIR calls a search by canonical a search by reference.
     for name, parameter in PARAMETERS[resource_type].items():
         types[name] = "reference" if parameter.kind.value == "canonical" else parameter.kind.value
@@ -159,12 +190,31 @@ def _known_names(resource_type: str) -> frozenset[str]:
 
 
 def _query(site: Site, resource_type: str, search: SearchRequest) -> Query:
-    own_bases = [site.fhir_base(request), *([site.fhir_server_url] if site.fhir_server_url else [])]
+    within = demand(resource_type, Permission.SEARCH)
     try:
-        return parse_query(resource_type, search.pairs, own_bases)
+        query = parse_query(resource_type, search.pairs, site.own_bases(request))
     except Invalid as refusal:
         # A search has no resource at fault: what cannot be read is the request itself.
         raise Malformed(refusal.issues) from refusal
+    included = demand("Provenance", Permission.SEARCH) if query.include_provenance else EVERYTHING
+    query = replace(query, within=within, provenance_within=included)
+    expect_own_patients(query)
+    return query
+
+
+def _metadata_at_hand(site: Site) -> Json | None:
+    """What the authorization server says of itself; None where there is none, or it cannot be asked now."""
+    try:
+        return None if site.authorization_metadata is None else site.authorization_metadata()
+    except Unavailable as fault:
+        log.warning("the CapabilityStatement names no authorization server: %s", fault)
+        return None
+
+
+def _audited_answer(site: Site, interaction: Interaction, resource: Json | None, resource_type: str) -> Response:
+    if resource is not None:
+        audit(site, interaction, [resource])
+    return _read_answer(resource, resource_type)
 
 
 def _stored_result(site: Site, query: Query) -> Result:

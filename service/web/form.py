@@ -17,7 +17,7 @@ from service.sdc.context import ResponseContext
 from service.sdc.drafting import Asked, asked, settle
 from service.sdc.form import Step, is_answerable
 from service.sdc.questionnaire import Item
-from service.web.check_answers import Problem, check_page, missing_text, send_answers, to_result
+from service.web.check_answers import Problem, check_page, missing_text, send_answers
 from service.web.fields import field_name, html_id
 from service.web.form_reading import ROWS, StepReading, read_step
 from service.web.form_view import View, item_label, shown_ids
@@ -31,6 +31,7 @@ from service.web.visits import (
     person_zone,
     posted_visit,
     published,
+    to_result,
     told_patient,
     unfinished,
     with_cookie,
@@ -48,7 +49,7 @@ def form_routes(site: Site) -> Blueprint:
         if draft is not None and "new" not in request.args:
             return render_template("form/unfinished.html", pack=pack, draft=draft)
         told = told_patient()
-        if named_patient(told) is None and (told or site.fhir_server_url is not None):
+        if site.is_open and named_patient(told) is None and (told or site.fhir_server_url is not None):
             return render_template("form/whose.html", pack=pack, told=told), 422 if told else 200
         return begun(site, pack)
 
@@ -117,7 +118,7 @@ def _answer(visit: Visit, number: int) -> ResponseReturnValue:
     try:
         receipt = visit.site.drafts.revise(visit.id, visit.response, change)
     except PreconditionFailed:
-        return already_sent(visit.id)
+        return already_sent(visit.id, visit.key)
     except Invalid as refusal:
         return _step_again(visit, *readings[-1], [Problem("", issue.text, None) for issue in refusal.issues])
     reading, step = readings[-1]

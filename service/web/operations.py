@@ -10,7 +10,13 @@ from flask.typing import ResponseReturnValue
 from service.errors import Detail, IssueType, Malformed, NotFound, error
 from service.fhir.json import Json
 from service.fhir.outcome import operation_outcome
+from service.records.access import expect_subject
+from service.records.audit import Interaction
 from service.records.evaluation import RESPONSE_TYPE, refuse_inline
+from service.records.references import localised
+from service.records.scopes import Permission
+from service.web.audit import audit
+from service.web.auth import caller, demand
 from service.web.content import answer_type, body_resource, fhir_answer, has_body
 from service.web.site import Site
 
@@ -34,7 +40,7 @@ def operation_routes(site: Site) -> Blueprint:
 
     @routes.post("/$validate")
     def validate_type() -> ResponseReturnValue:
-        return _validate(site, read_input(body_resource(request), "resource"))
+        return _validate(site, _sent_input(site, "resource"))
 
     @routes.route("/<resource_id>/$validate", methods=["GET", "POST"])
     def validate_instance(resource_id: str) -> ResponseReturnValue:
@@ -42,7 +48,7 @@ def operation_routes(site: Site) -> Blueprint:
 
     @routes.post("/$assess")
     def assess_type() -> ResponseReturnValue:
-        return _assess(site, read_input(body_resource(request), "questionnaire-response"))
+        return _assess(site, _sent_input(site, "questionnaire-response"))
 
     @routes.route("/<resource_id>/$assess", methods=["GET", "POST"])
     def assess_instance(resource_id: str) -> ResponseReturnValue:
@@ -50,7 +56,7 @@ def operation_routes(site: Site) -> Blueprint:
 
     @routes.post("/$extract")
     def extract_type() -> ResponseReturnValue:
-        return _extract(site, read_input(body_resource(request), "questionnaire-response"))
+        return _extract(site, _sent_input(site, "questionnaire-response"))
 
     @routes.route("/<resource_id>/$extract", methods=["GET", "POST"])
     def extract_instance(resource_id: str) -> ResponseReturnValue:
@@ -95,10 +101,19 @@ def _parameter(body: Json, name: str) -> Json | None:
     return resource
 
 
+def _sent_input(site: Site, response_name: str) -> Input:
+    """What came with the request. Whoever may work with responses may have one judged, if it is not another's."""
+    within = caller().demand_any(RESPONSE_TYPE)
+    given = read_input(body_resource(request), response_name)
+    expect_subject(localised(given.response, site.fhir_server_url), within)
+    return given
+
+
 def _stored_input(site: Site, resource_id: str, response_name: str) -> Input:
-    response = site.store.read(RESPONSE_TYPE, resource_id)
+    response = site.store.read(RESPONSE_TYPE, resource_id, within=demand(RESPONSE_TYPE, Permission.READ))
     if response is None:
         raise NotFound([error(IssueType.NOT_FOUND, f"There is no such {RESPONSE_TYPE} here.")])
+    audit(site, Interaction.OPERATION, [response])
     body = body_resource(request) if has_body(request) else {"resourceType": "Parameters"}
     if body.get("resourceType") != "Parameters" or _parameter(body, response_name) is not None:
         text = f"The operation works on the stored {RESPONSE_TYPE}. Call it on the type to send another along."

@@ -12,7 +12,12 @@ from service.fhir.elements import choice_value, split_canonical
 from service.fhir.json import Json
 from service.fhir.structure import structure_issues
 from service.packs import Pack
-from service.records.population_request import read_request
+from service.records.access import expect_subject
+from service.records.audit import Interaction
+from service.records.population_request import PopulationRequest, read_request
+from service.records.references import localised
+from service.web.audit import audit
+from service.web.auth import caller
 from service.web.content import answer_type, body_resource, fhir_answer
 from service.web.publications import Publications
 from service.web.site import Site
@@ -31,14 +36,14 @@ def questionnaire_operation_routes(site: Site) -> Blueprint:
 
     @routes.post("/$populate")
     def populate_type() -> ResponseReturnValue:
-        return fhir_answer(request, site.population.populate(read_request(body_resource(request))))
+        return _populate(site, read_request(body_resource(request)))
 
     @routes.post("/<resource_id>/$populate")
     def populate_instance(resource_id: str) -> ResponseReturnValue:
         asked = read_request(body_resource(request))
         # Called on one Questionnaire, the operation ignores any other that is named.
         asked = replace(asked, questionnaire=None, canonical=None)
-        return fhir_answer(request, site.population.populate(asked, _page(site, resource_id)))
+        return _populate(site, asked, _page(site, resource_id))
 
     @routes.route("/$questionnaire-package", methods=["GET", "POST"])
     def package_type() -> ResponseReturnValue:
@@ -49,6 +54,17 @@ def questionnaire_operation_routes(site: Site) -> Blueprint:
         return _package(site, _page(site, resource_id))
 
     return routes
+
+
+def _populate(site: Site, asked: PopulationRequest, pack: Pack | None = None) -> ResponseReturnValue:
+    """The answer to a population, which reads no more of the record than whoever calls may."""
+    within = caller().demand_any("QuestionnaireResponse")
+    about: Json = {"resourceType": "QuestionnaireResponse"} | ({"subject": asked.subject} if asked.subject else {})
+    expect_subject(localised(about, site.fhir_server_url), within)
+    populated = site.population.populate(asked, pack, caller())
+    if asked.local or asked.references:
+        audit(site, Interaction.OPERATION, [about])
+    return fhir_answer(request, populated)
 
 
 def _page(site: Site, resource_id: str) -> Pack:

@@ -7,16 +7,22 @@ from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Final
 
-from flask import Blueprint, Response, abort, render_template
+from flask import Blueprint, Response, abort, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from service.fhir.json import Json, dumps
 from service.packs import Pack
+from service.records.audit import Interaction
 from service.records.outbox import Letter, State
+from service.records.scopes import Permission
+from service.records.search import EVERYTHING, Bounds
 from service.records.submission import DRAFT, RETRACTED
 from service.sdc.assessment import RuleOutcome
+from service.web.audit import audit
+from service.web.auth import authenticated
 from service.web.content import FHIR_JSON
 from service.web.site import Site
+from service.web.visits import given_key
 
 RESPONSE_TYPE: Final = "QuestionnaireResponse"
 
@@ -78,11 +84,21 @@ def result_routes(site: Site) -> Blueprint:
 
 
 def _found(site: Site, response_id: str) -> tuple[Json, Pack]:
-    response = site.store.read(RESPONSE_TYPE, response_id)
+    response = site.store.read(RESPONSE_TYPE, response_id, within=_readable(site, response_id))
     pack = None if response is None else site.population.pages.resolve(response["questionnaire"])
     if response is None or pack is None:
         abort(404)
+    audit(site, Interaction.READ, [response])
     return response, pack
+
+
+def _readable(site: Site, response_id: str) -> Bounds:
+    """What whoever asks may read: their own result by the key of its form, others by an access token."""
+    if site.is_open or given_key(response_id) is not None:
+        return EVERYTHING
+    if "Authorization" not in request.headers:
+        abort(make_response(render_template("form/refused.html", why="not_yours"), 403))
+    return authenticated(site).demand(RESPONSE_TYPE, Permission.READ)
 
 
 def _deciding(fired: tuple[RuleOutcome, ...]) -> tuple[RuleOutcome, ...]:

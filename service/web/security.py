@@ -25,7 +25,7 @@ _CORS_REQUEST_HEADERS = (
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Exist, "
     "If-None-Match, Origin, Prefer, X-Request-Id, X-Requested-With"
 )
-_CORS_ANSWER_HEADERS = "Content-Location, ETag, Last-Modified, Location, Retry-After, X-Request-Id"
+_CORS_ANSWER_HEADERS = "Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Request-Id"
 _PREFLIGHT_SECONDS = "600"
 
 

@@ -11,6 +11,7 @@ from flask import Request
 
 from service.fhir.json import Json
 from service.packs import Pack
+from service.records.access import TokenCheck
 from service.records.drafts import Drafts
 from service.records.ehr import LaunchStore
 from service.records.evaluation import Evaluation
@@ -31,7 +32,9 @@ class Site:
     has none); `started_at` is aware UTC; `zone` is the time zone of people whose browser does not tell theirs;
     `draft_lifetime` is how long a form that was not sent can be opened again; `new_key` makes a secret to open it with;
     `ehr_reader` opens an EHR (by issuer) with the right that a launch gave for one patient (by id); `frame_origins` may
-    embed the form; `targets` are the FHIR servers that answers are delivered to.
+    embed the form; `targets` are the FHIR servers that answers are delivered to; `token_check` judges access tokens
+    (None: nobody is asked for one), `authorization_metadata` tells of the server that gives them; `rate_limit` is how
+    much one client may send ("600 per minute"; None: any number).
     """
 
     packs: tuple[Pack, ...]
@@ -60,7 +63,19 @@ class Site:
     draft_lifetime: timedelta
     frame_origins: tuple[str, ...]
     targets: frozenset[str]
+    token_check: TokenCheck | None
+    authorization_metadata: Callable[[], Json] | None
+    rate_limit: str | None
     worker_alive: Callable[[], bool | None]
+
+    @property
+    def is_open(self) -> bool:
+        """True where nobody is asked for credentials."""
+        return self.token_check is None
+
+    def own_bases(self, request: Request) -> tuple[str, ...]:
+        """The base addresses below which a reference means the same as a relative one."""
+        return (self.fhir_base(request), *([self.fhir_server_url] if self.fhir_server_url else []))
 
     def fhir_base(self, request: Request) -> str:
         """The FHIR base address as clients know it, without a trailing slash."""

@@ -120,7 +120,12 @@ def unfinished(site: Site) -> str | None:
 
 
 def begun(site: Site, pack: Pack, *, with_key: bool = False) -> Response:
-    """The way to the first step of a new draft; `with_key` for browsers that keep no cookies."""
+    """The way to the first step of a new draft; `with_key` for browsers that keep no cookies.
+
+    Ends the request where people are let in by launches and invitations alone.
+    """
+    if not site.is_open:
+        _refuse("closed", 403, pack.name)
     key = site.new_key()
     first = form_steps(pack.questionnaire)[0]
     values: dict[str, Any] = {"key": key} if with_key else {}
@@ -143,8 +148,7 @@ def named_patient(named: str) -> str | None:
 
 def opened_visit(site: Site, page: str, id_: str) -> Visit:
     """The visit of a GET, by cookie or link. Ends the request where these do not open the draft."""
-    candidates = (request.args.get("key"), request.cookies.get(COOKIE))
-    key = next((one for one in candidates if one is not None and draft_id(one) == id_), None)
+    key = given_key(id_)
     response = site.drafts.read(id_)
     if key is None and response is None:
         # Nothing is kept under this id: whoever comes without its key begins anew, if need be without cookies.
@@ -162,18 +166,18 @@ def opened_visit(site: Site, page: str, id_: str) -> Visit:
 
 
 def posted_visit(
-    site: Site, page: str, id_: str, when_sent: Callable[[str], ResponseReturnValue] | None = None
+    site: Site, page: str, id_: str, when_sent: Callable[[str, str], ResponseReturnValue] | None = None
 ) -> Visit:
     """The visit of a POST, by the key in its body alone. Ends the request where that does not open the draft.
 
-    `when_sent` answers for a response that is no draft any more, whose id it takes.
+    `when_sent` answers for a response that is no draft any more, whose id and key it takes.
     """
     key = request.form.get("key", "")
     if draft_id(key) != id_:
         _refuse("forged", 403, page)
     response = site.drafts.read(id_)
     if response is not None and response["status"] != DRAFT:
-        abort(make_response((when_sent or already_sent)(id_)))
+        abort(make_response((when_sent or already_sent)(id_, key)))
     return _visit(site, page, id_, key, response)
 
 
@@ -187,7 +191,7 @@ def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> 
         blank = _blank(site, pack, id_, launch, invitation)
         return Visit(site, pack, id_, key, blank, kept=False, launch=launch)
     if response["status"] != DRAFT:
-        abort(redirect(url_for("result.result", response_id=id_), 303))
+        abort(to_result(id_, key))
     pinned = site.population.pages.resolve(response["questionnaire"])
     if pinned is None or pinned.url != pack.url:
         abort(404)
@@ -210,6 +214,8 @@ def _blank(site: Site, pack: Pack, id_: str, launch: Launch | None, invitation: 
         return {**head, **_who(launch)}
     if invitation is not None:
         return {**head, "subject": {"reference": invitation.patient}}
+    if not site.is_open:
+        _refuse("closed", 403, pack.name)
     patient = named_patient(told_patient())
     if patient is None and site.fhir_server_url is not None:
         abort(redirect(url_for("form.begin", page=pack.name), 303))
@@ -233,9 +239,33 @@ def _who(launch: Launch) -> Json:
     return found
 
 
-def already_sent(response_id: str) -> ResponseReturnValue:
+def already_sent(response_id: str, key: str) -> ResponseReturnValue:
     """What a POST to a form is told whose answers were sent already."""
-    return render_template("form/already_sent.html", response_id=response_id), 409
+    page = render_template("form/already_sent.html", result=_result_address(response_id, key))
+    return _opening_result((page, 409), response_id, key)
+
+
+def to_result(response_id: str, key: str) -> Response:
+    """The way to the result of answers that were sent, be it now or before."""
+    return _opening_result(redirect(_result_address(response_id, key), 303), response_id, key)
+
+
+def _result_address(response_id: str, key: str) -> str:
+    values: dict[str, Any] = {} if request.cookies.get(COOKIE) == key else {"key": key}
+    return url_for("result.result", response_id=response_id, **values)
+
+
+def _opening_result(answer: ResponseReturnValue, response_id: str, key: str) -> Response:
+    """The answer, with the key of the form as that of its result, for the rest of the browser session."""
+    made = make_response(answer)
+    set_session_cookie(made, COOKIE, key, url_for("result.result", response_id=response_id))
+    return made
+
+
+def given_key(id_: str) -> str | None:
+    """The key to the form of this response, in the link that was followed or the cookie; None without."""
+    candidates = (request.args.get("key"), request.cookies.get(COOKIE))
+    return next((one for one in candidates if one is not None and draft_id(one) == id_), None)
 
 
 def person_zone(site: Site) -> tzinfo:

@@ -15,9 +15,10 @@ from service.packs import Pack
 from service.records import outbox
 from service.records.ehr import Launch, LaunchStore
 from service.records.invitations import Invitation, InvitationStore
+from service.records.matching import is_within
 from service.records.outbox import Letter, Problem, Reason, State, Target
 from service.records.ports import Acceptance, Backlog, Key, KeyKind, KeyTaken, Placement, Store, Stored, Superseded
-from service.records.search import parse_query
+from service.records.search import EVERYTHING, Bounds, PatientCriterion, Query, TermCriterion, TermTest, parse_query
 
 NOW = datetime(2026, 3, 15, 9, 0, tzinfo=UTC)
 TARGET = "https://ehr.example/fhir"
@@ -94,7 +95,12 @@ def leased(store: Store, now: datetime = NOW) -> Letter:
 
 
 def found(store: Store, resource_type: str, *parameters: tuple[str, str]) -> list[str]:
-    return [one["id"] for one in store.search(parse_query(resource_type, parameters)).matches]
+    """The ids that a search finds, which are also those that the same criteria match without a store."""
+    query = parse_query(resource_type, parameters)
+    ids = [one["id"] for one in store.search(query).matches]
+    stored = store.search(Query(resource_type, ())).matches
+    assert {one["id"] for one in stored if is_within(one, (query.criteria,))} == set(ids)
+    return ids
 
 
 class TestAccept:
@@ -330,6 +336,75 @@ class TestSearch:
         asked = [("patient", "Patient/1"), ("_revinclude", "Provenance:target")]
         page = store.search(parse_query("Observation", asked))
         assert (page.total, [one["id"] for one in page.included]) == (1, ["p1"])
+
+
+class TestBounds:
+    """What a caller may not see is not there for them."""
+
+    ONE: Bounds = ((PatientCriterion(("Patient/1",)),),)
+    DRAFTS: Bounds = ((TermCriterion("status", (TermTest("in-progress", None),)),),)
+
+    @pytest.fixture(autouse=True)
+    def _records(self, store: Store) -> None:
+        two = {"subject": {"reference": "Patient/2"}}
+        store.accept(acceptance(response(status="in-progress")))
+        newer = {"meta": {"versionId": "2", "lastUpdated": "2026-03-15T09:00:00.000Z"}}
+        store.accept(acceptance(response(**newer), observation("o1"), provenance("p1", "Observation/o1")))
+        store.accept(acceptance(response("r2", **two), observation("o2", **two), provenance("p2", "Observation/o2")))
+
+    @pytest.mark.parametrize(
+        ("resource_type", "id_", "other"),
+        [("QuestionnaireResponse", "r1", "r2"), ("Observation", "o1", "o2"), ("Provenance", "p1", "p2")],
+    )
+    def test_of_one_patient(self, store: Store, resource_type: str, id_: str, other: str) -> None:
+        assert store.read(resource_type, id_, within=self.ONE)
+        assert store.read(resource_type, other, within=self.ONE) is None
+        assert store.history(resource_type, id_, self.ONE)
+        assert store.history(resource_type, other, self.ONE) == ()
+        assert [one["id"] for one in store.search(Query(resource_type, (), within=self.ONE)).matches] == [id_]
+
+    def test_hold_for_each_version(self, store: Store) -> None:
+        assert [one["status"] for one in store.history("QuestionnaireResponse", "r1", self.DRAFTS)] == ["in-progress"]
+        assert store.read("QuestionnaireResponse", "r1", within=self.DRAFTS) is None
+        assert store.read("QuestionnaireResponse", "r1", 1, self.DRAFTS)
+        assert store.read("QuestionnaireResponse", "r1", 2, self.DRAFTS) is None
+
+    def test_are_alternatives(self, store: Store) -> None:
+        two = (PatientCriterion(("Patient/2",)),)
+        assert store.search(Query("Observation", (), within=(*self.ONE, two))).total == 2
+        assert store.search(Query("Observation", (), within=EVERYTHING)).total == 2
+        assert store.search(Query("Observation", (), within=())).total == 0
+
+    def test_of_what_comes_along(self, store: Store) -> None:
+        def included(within: Bounds) -> list[str]:
+            query = Query("Observation", (), include_provenance=True, provenance_within=within)
+            return [one["id"] for one in store.search(query).included]
+
+        assert included(EVERYTHING) == ["p1", "p2"]
+        assert included(self.ONE) == ["p1"]
+        assert included(()) == []
+
+
+class TestAudit:
+    def test_events_are_kept_and_found(self, store: Store) -> None:
+        def event(id_: str, patient: str | None) -> dict[str, Any]:
+            whose = [{"what": {"reference": patient}, "role": {"code": "1"}}] if patient else []
+            return {
+                "resourceType": "AuditEvent",
+                "id": id_,
+                "meta": {"versionId": "1"},
+                "recorded": "2026-03-15T09:00:00.000Z",
+                "action": "R",
+                "agent": [{"who": {"reference": "Practitioner/9"}}, {"who": {"identifier": {"value": "app"}}}],
+                "entity": [*whose, {"what": {"reference": "Observation/o1"}}],
+            }
+
+        store.keep_audit([event("a1", "Patient/1"), event("a2", "Patient/2"), event("a3", None)])
+        assert store.read("AuditEvent", "a3") == event("a3", None)
+        assert found(store, "AuditEvent", ("patient", "1")) == ["a1"]
+        assert found(store, "AuditEvent", ("entity", "Observation/o1")) == ["a1", "a2", "a3"]
+        assert found(store, "AuditEvent", ("entity", "Patient/2"), ("agent", "Practitioner/9")) == ["a2"]
+        assert found(store, "AuditEvent", ("date", "2026-03-15"), ("action", "C")) == []
 
 
 class TestOutbox:

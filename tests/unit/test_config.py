@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,7 +77,9 @@ def test_the_token_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FHIR_SERVER_URL", "https://user:secret@fhir.example.org", "without user name"),
         ("DATABASE_URL", "mysql://db/intake", "sqlite:///"),
         ("PACKS", "/nowhere/at/all", "there is no folder /nowhere/at/all"),
-        ("AUTH", "smart", "not available in this version"),
+        ("AUTH_ISSUER", "http://login.example.org", "use https"),
+        ("RATE_LIMIT", "many", "100 per minute"),
+        ("TRUSTED_PROXY", "proxy.example.org", "IPv4 or IPv6 address"),
         ("AUTH", "none", "'open' or 'smart'"),
         ("LOG_LEVEL", "chatty", "'DEBUG'"),
         ("MAX_BODY_BYTES", "lots", "valid integer"),
@@ -114,6 +117,39 @@ def test_a_misspelt_variable_is_pointed_out() -> None:
     assert sentences == [
         "SYMPTOM_INTAKE_FHIR_SERVR_URL is no setting and is ignored. Did you mean SYMPTOM_INTAKE_FHIR_SERVER_URL?"
     ]
+
+
+SMART = {"auth": "smart", "auth_issuer": "https://login.example/realm", "public_url": "https://intake.example"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "variable"),
+    [
+        ({"auth_issuer": None}, "AUTH_ISSUER"),
+        ({"public_url": None}, "PUBLIC_URL"),
+        ({"public_url": "http://intake.example"}, "PUBLIC_URL"),
+        ({"auth_client_id": "intake"}, "AUTH_CLIENT_SECRET"),
+        ({"auth_client_secret": "hush-hush"}, "AUTH_CLIENT_SECRET"),
+    ],
+)
+def test_tokens_need_settings_that_go_together(changes: dict[str, Any], variable: str) -> None:
+    with pytest.raises(ConfigurationInvalid) as refusal:
+        load_settings(**{**SMART, **changes})
+    assert str(refusal.value).startswith(f"{PREFIX}{variable}: ")
+    assert "hush-hush" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"public_url": None, "auth_audience": "urn:intake"},
+        {"public_url": "http://localhost:8000"},
+        {"auth_client_id": "intake", "auth_client_secret": "hush-hush"},
+    ],
+)
+def test_a_service_that_asks_for_tokens_may_listen_on_a_network(changes: dict[str, Any]) -> None:
+    check_listening(load_settings(**{**SMART, **changes}), "0.0.0.0")
 
 
 EHR = 'issuer = "https://ehr.example/fhir/"\nclient_id = "app"\n'

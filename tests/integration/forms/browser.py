@@ -135,15 +135,16 @@ class Page(HTMLParser):
 
 @dataclass
 class Browser:
-    """A browser with its cookies, on one page at a time."""
+    """A browser with its cookies (or one that keeps none), on one page at a time."""
 
     app: Flask
+    cookies: bool = True
     client: FlaskClient = field(init=False)
     page: Page = field(init=False)
     visited: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.client = self.app.test_client()
+        self.client = self.app.test_client(use_cookies=self.cookies)
 
     def open(self, address: str) -> Page:
         """Go to an address, as a link does."""

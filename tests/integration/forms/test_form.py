@@ -373,8 +373,7 @@ class TestNothingIsLost:
         assert item(only_response(services), "first-noticed")["answer"] == [{"valueDate": "2026-03-12"}]
 
     def test_a_browser_without_cookies_gets_through(self, services: Services) -> None:
-        browser = Browser(create_app(services.site()))
-        browser.client = browser.app.test_client(use_cookies=False)
+        browser = Browser(create_app(services.site()), cookies=False)
         fill_quietly(browser)
         assert browser.page.heading == "Check your answers"
         assert browser.send().heading.endswith("Self-care")

@@ -192,8 +192,7 @@ class TestWhatGoesWrong:
     def test_cookies_that_a_frame_does_not_keep_are_met_with_a_window_of_its_own(
         self, site: Site, ehr: ScriptedEhr
     ) -> None:
-        browser = Browser(create_app(site))
-        browser.client = browser.app.test_client(use_cookies=False)
+        browser = Browser(create_app(site), cookies=False)
         page = browser.open(LAUNCH)
         assert page.heading == "Open the form in a window of its own"
         query = parse_qs(urlsplit(page.link("Open the form in a new window")).query)

@@ -16,7 +16,7 @@ from sqlalchemy import event
 from service.adapters.database import Database, NewerSchema, open_database
 from service.errors import Unavailable
 from service.records.outbox import Target
-from service.records.search import parse_query
+from service.records.search import PatientCriterion, parse_query
 
 TARGET = Target("https://ehr.example/fhir", failures=1)
 
@@ -61,7 +61,28 @@ def test_the_first_schema_is_brought_up_to_this_one_with_what_it_holds(tmp_path:
         database.keep_proposal("r1", {"item": []}, datetime(2026, 3, 15, tzinfo=UTC))
         assert database.proposal("r1") == {"item": []}
     with closing(sqlite3.connect(tmp_path / "data" / "records.db")) as connection:
-        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(4,)]
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(5,)]
+
+
+def test_provenance_from_before_is_found_as_its_patients(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)):
+        pass
+    place = tmp_path / "data" / "records.db"
+    row = "INSERT INTO resource (type, id, version, current, response_id, response_version, patient, body) VALUES "
+    with closing(sqlite3.connect(place)) as connection, connection:
+        for kind, id_, response, patient in (
+            ("QuestionnaireResponse", "r1", "r1", "'Patient/1'"),
+            ("Provenance", "p1", "r1", "NULL"),
+            ("QuestionnaireResponse", "r2", "r2", "'Patient/2'"),
+            ("Provenance", "p2", "r2", "NULL"),
+        ):
+            connection.execute(f"{row} ('{kind}', '{id_}', 1, 1, '{response}', 1, {patient}, '{{}}')")
+        connection.execute("UPDATE schema_version SET version = 4")
+    with closing(opened(tmp_path)) as database:
+        for number in "12":
+            mine = ((PatientCriterion((f"Patient/{number}",)),),)
+            assert database.read("Provenance", f"p{number}", within=mine) is not None
+            assert database.read("Provenance", f"p{3 - int(number)}", within=mine) is None
 
 
 def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from service.packs import Pack, load_packs, shipped_pages
 from service.records.ehr import Ehr
 from service.records.launches import BackendTokens, Departure, Launches
 from service.records.library import Library
-from service.records.smart import Failure, LaunchFailed, ScopeSyntax, SmartConfiguration
+from service.records.scopes import ScopeSyntax
+from service.records.smart import Failure, LaunchFailed, SmartConfiguration
 from tests.unit.records.samples import Clock
 
 ISSUER = "https://ehr.example/fhir"

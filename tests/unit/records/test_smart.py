@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from service.records.ehr import Ehr, WriteBack
+from service.records.scopes import ScopeSyntax
 from service.records.smart import (
     Failure,
     LaunchFailed,
-    ScopeSyntax,
     challenge,
     expiry,
     fhir_user,

@@ -1,0 +1,41 @@
+"""The server in front of the application: slow clients, and whom it believes who calls."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from flask import Flask, request
+
+from service.cli.listener import Listener
+
+
+@pytest.fixture
+def app() -> Flask:
+    app = Flask("sample")
+    app.add_url_rule("/", view_func=lambda: f"{request.remote_addr} {request.scheme}")
+    return app
+
+
+def test_clients_that_send_slowly_do_not_keep_others_waiting(app: Flask) -> None:
+    listener = Listener(app, "127.0.0.1", 0)
+    port = urlsplit(listener.address).port
+    with listener.running(), ExitStack() as stack:
+        for _ in range(200):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            slow.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{")
+        assert requests.get(listener.address, timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("trusted_proxy", "told"),
+    [(None, "127.0.0.1 http"), ("10.0.0.1", "127.0.0.1 http"), ("127.0.0.1", "203.0.113.7 https")],
+)
+def test_who_calls_is_believed_of_the_trusted_proxy_alone(app: Flask, trusted_proxy: str | None, told: str) -> None:
+    listener = Listener(app, "127.0.0.1", 0, trusted_proxy)
+    forwarded = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+    with listener.running():
+        assert requests.get(listener.address, headers=forwarded, timeout=20).text == told
