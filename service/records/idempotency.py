@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl
 
-from service.errors import Issue, IssueType, PreconditionFailed, error
+from service.errors import IssueType, PreconditionFailed, error
 from service.fhir.json import Json, dumps
 from service.records.ports import Key, KeyKind
 from service.records.search import split_or, split_token
@@ -42,15 +43,21 @@ def condition_key(if_none_exist: str | None, response: Json, client: str) -> Key
     """
     if if_none_exist is None:
         return None
-    match parse_qsl(if_none_exist.partition("?")[2] or if_none_exist, keep_blank_values=True):
-        case [("identifier", token)] if len(split_or(token)) == 1:
-            system, value = split_token(token)
-        case _:
-            raise _not_selective()
-    if not system or not value:
-        raise _not_selective()
+    text = if_none_exist.partition("?")[2] or if_none_exist
+    system, value = selected_identifier(parse_qsl(text, keep_blank_values=True))
     subject = subject_key(response.get("subject"))
     return None if subject is None else Key(KeyKind.IDENTIFIER, client, subject, system, value)
+
+
+def selected_identifier(search: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """The system and value of a search `identifier=system|value`; raises PreconditionFailed for any other."""
+    match search:
+        case [("identifier", token)] if len(split_or(token)) == 1:
+            system, value = split_token(token)
+            if system and value:
+                return system, value
+    text = "A condition is understood as identifier=system|value, with both parts, and as nothing else."
+    raise PreconditionFailed([error(IssueType.NOT_SUPPORTED, text)])
 
 
 def body_digest(body: Json) -> str:
@@ -66,9 +73,3 @@ def _ordered(value: Any) -> Any:
             return [_ordered(child) for child in value]
         case _:
             return value
-
-
-def _not_selective() -> PreconditionFailed:
-    text = "If-None-Exist is understood as identifier=system|value, with both parts, and as nothing else."
-    issue: Issue = error(IssueType.NOT_SUPPORTED, text)
-    return PreconditionFailed([issue])

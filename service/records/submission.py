@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -27,12 +27,18 @@ from service.fhir.primitives import instant
 from service.packs import Pack
 from service.records.access import expect_subject, expect_within
 from service.records.composition import Activity, compose, provenance
-from service.records.idempotency import body_digest, condition_key, header_key, identifier_key
+from service.records.idempotency import (
+    body_digest,
+    condition_key,
+    header_key,
+    identifier_key,
+    selected_identifier,
+)
 from service.records.identity import identified
 from service.records.narrative import with_narrative
 from service.records.ports import Acceptance, Clock, Key, KeyTaken, NewId, Pages, Store, Stored, Superseded
 from service.records.references import localised, subject_issues
-from service.records.search import EVERYTHING, Bounds
+from service.records.search import EVERYTHING, Bounds, PatientCriterion, Query, TermCriterion, TermTest
 from service.records.searchable import subject_key
 from service.sdc.assessment import Assessment, assess
 from service.sdc.context import ResponseContext, read_response
@@ -175,6 +181,33 @@ class Intake:
                 if if_match is not None:
                     raise
         raise _not_newest(response_id)
+
+    def selected(self, response: Json, search: Sequence[tuple[str, str]], within: Bounds) -> str | None:
+        """The id of the one response that a conditional update by `search` is about; None where there is none yet.
+
+        It is looked for among those of the same subject, `within` what the sender may update. Raises Malformed, Invalid
+        (`response` does not have that identifier, or names no subject), Forbidden (another's), PreconditionFailed (the
+        search is no identifier, or matches several).
+        """
+        _expect_response(response)
+        system, value = selected_identifier(search)
+        response = localised(response, self.target_base_url)
+        expect_subject(response, within)
+        faults = subject_issues(response)
+        key = identifier_key(response, "")
+        if not faults and (key is None or (key.system, key.value) != (system, value)):
+            text = "The response must have the identifier that the address names."
+            place = "QuestionnaireResponse.identifier"
+            faults = [error(IssueType.BUSINESS_RULE, text, place, Detail.INVALID_VALUE)]
+        if faults:
+            raise Invalid(faults)
+        named = TermCriterion("identifier", (TermTest(value, system),))
+        whose = PatientCriterion((str(subject_key(response["subject"])),))
+        found = self.store.search(Query("QuestionnaireResponse", (whose, named), count=1, within=within))
+        if found.total > 1:
+            text = f"{found.total} responses have this identifier. Update one of them by its id."
+            raise PreconditionFailed([error(IssueType.MULTIPLE_MATCHES, text)])
+        return str(found.matches[0]["id"]) if found.matches else None
 
     def _expect_draft(self, response_id: str, version: int) -> None:
         before = self.store.read("QuestionnaireResponse", response_id, version)

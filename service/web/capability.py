@@ -81,7 +81,7 @@ def _resource(capability: ResourceCapability) -> Json:
         "conditionalRead": "not-match",
     }
     if "create" in capability.interactions:
-        entry["conditionalCreate"] = True
+        entry |= {"conditionalCreate": True, "conditionalUpdate": True}
     if capability.reverse_includes:
         entry["searchRevInclude"] = list(capability.reverse_includes)
     if capability.parameters:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
@@ -37,7 +38,16 @@ from service.web.content import (
     preferences,
 )
 from service.web.publications import KNOWN_NAMES, PUBLISHED_PARAMETERS, PUBLISHED_TYPES, Publications
-from service.web.searching import Found, Mode, Result, SearchRequest, history_bundle, read_search, searchset
+from service.web.searching import (
+    PRESENTATION,
+    Found,
+    Mode,
+    Result,
+    SearchRequest,
+    history_bundle,
+    read_search,
+    searchset,
+)
 from service.web.site import Site
 from service.web.smart_configuration import security_statement, smart_document
 
@@ -131,25 +141,23 @@ def fhir_routes(site: Site) -> Blueprint:
 
     @routes.post(f"/{RESPONSE_TYPE}")
     def create() -> ResponseReturnValue:
-        sender = Sender(
-            client=caller().client,
-            user=caller().subject,
-            idempotency_key=idempotency_key(request),
-            if_none_exist=request.headers.get("If-None-Exist"),
-            within=demand(RESPONSE_TYPE, Permission.CREATE),
-        )
-        receipt = site.intake.submit(body_resource(request), sender)
-        audit(site, Interaction.CREATE, [receipt.response])
-        return _receipt_answer(site, receipt)
+        return _created(site, body_resource(request), request.headers.get("If-None-Exist"))
 
     @routes.put(f"/{RESPONSE_TYPE}/<resource_id>")
     def update(resource_id: str) -> ResponseReturnValue:
-        within = demand(RESPONSE_TYPE, Permission.UPDATE)
-        launch = site.launch_store.launch(resource_id)
-        target = None if launch is None else launch.issuer
-        receipt = site.intake.update(body_resource(request), resource_id, if_match(request), target, within)
-        audit(site, Interaction.UPDATE, [receipt.response])
-        return _receipt_answer(site, receipt)
+        return _updated(site, body_resource(request), resource_id)
+
+    @routes.put(f"/{RESPONSE_TYPE}")
+    def conditional_update() -> ResponseReturnValue:
+        body = body_resource(request)
+        search = [pair for pair in request.args.items(multi=True) if pair[0] not in PRESENTATION]
+        found = site.intake.selected(body, search, demand(RESPONSE_TYPE, Permission.UPDATE))
+        if found is not None:
+            return _updated(site, body, found)
+        if "id" in body:
+            text = "Nothing has this identifier yet, and ids are given here. Leave the id out."
+            raise NotSupported([error(IssueType.NOT_SUPPORTED, text, "QuestionnaireResponse.id")])
+        return _created(site, body, urlencode(search))
 
     @routes.post("")
     def refuse_bundle() -> ResponseReturnValue:
@@ -240,6 +248,28 @@ def _read_answer(resource: Json | None, resource_type: str) -> Response:
     if request.if_none_match.contains_weak(_version(resource)):
         return fhir_answer(request, None, 304, headers)
     return fhir_answer(request, resource, 200, headers)
+
+
+def _created(site: Site, body: Json, condition: str | None) -> Response:
+    sender = Sender(
+        client=caller().client,
+        user=caller().subject,
+        idempotency_key=idempotency_key(request),
+        if_none_exist=condition,
+        within=demand(RESPONSE_TYPE, Permission.CREATE),
+    )
+    receipt = site.intake.submit(body, sender)
+    audit(site, Interaction.CREATE, [receipt.response])
+    return _receipt_answer(site, receipt)
+
+
+def _updated(site: Site, body: Json, resource_id: str) -> Response:
+    within = demand(RESPONSE_TYPE, Permission.UPDATE)
+    launch = site.launch_store.launch(resource_id)
+    target = None if launch is None else launch.issuer
+    receipt = site.intake.update(body, resource_id, if_match(request), target, within)
+    audit(site, Interaction.UPDATE, [receipt.response])
+    return _receipt_answer(site, receipt)
 
 
 def _receipt_answer(site: Site, receipt: Receipt) -> Response:

@@ -15,7 +15,7 @@ from service.web.content import FORM, preferences
 
 _PAGING = ("_count", "_offset")
 # How an answer is written, not what it holds.
-_PRESENTATION = ("_format", "_pretty")
+PRESENTATION = ("_format", "_pretty")
 _TOTALS = ("none", "estimate", "accurate")
 
 
@@ -65,7 +65,7 @@ def read_search(request: Request, known: Collection[str]) -> SearchRequest:
     pairs, count_only = [], False
     for sent_name, value in (*request.args.items(multi=True), *_form(request)):
         name, _, modifier = sent_name.partition(":")
-        if name in _PRESENTATION or (name == "_total" and value in _TOTALS):
+        if name in PRESENTATION or (name == "_total" and value in _TOTALS):
             continue
         if name == "_summary" and value in ("count", "false"):
             count_only = value == "count"

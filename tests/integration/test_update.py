@@ -11,9 +11,11 @@ from werkzeug.test import TestResponse
 
 from service.bootstrap import Services
 from service.fhir.models import model_issues
+from service.records.submission import Sender
 from tests.integration.answers import MakeResponse, Response, answer_with, issues_of, without
 
 TYPE = "/fhir/QuestionnaireResponse"
+CANONICAL = "https://symptom-intake.example/fhir/Questionnaire/muscle-fasciculation"
 HEADERS = {"Content-Type": "application/fhir+json"}
 
 
@@ -133,3 +135,67 @@ def test_it_is_in_the_capability_statement(client: FlaskClient) -> None:
     assert {"update", "history-instance", "vread"} <= set(codes)
     assert told["readHistory"]
     assert not told["updateCreate"]
+
+
+IDENTIFIER = {"system": "https://app.example/forms", "value": "form|1"}
+CONDITION = r"?identifier=https://app.example/forms|form\|1"
+
+
+class TestByIdentifier:
+    def put(self, client: FlaskClient, body: Response, search: str = CONDITION, **headers: str) -> TestResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return client.put(f"{TYPE}{search}", data=json.dumps(body), headers={**HEADERS, **named})
+
+    def test_the_first_is_created_and_the_next_updates_it(
+        self, client: FlaskClient, make_response: MakeResponse
+    ) -> None:
+        body = make_response(status="in-progress", identifier=IDENTIFIER)
+        first, second = self.put(client, body), self.put(client, body)
+        assert (first.status_code, second.status_code) == (201, 200)
+        assert (second.json["id"], second.headers["ETag"]) == (first.json["id"], 'W/"2"')
+        assert self.put(client, body, If_Match='W/"1"').status_code == 412
+        assert client.get(TYPE).json["total"] == 1
+
+    def test_what_was_posted_is_found(self, client: FlaskClient, make_response: MakeResponse) -> None:
+        body = make_response(status="in-progress", identifier=IDENTIFIER)
+        posted = client.post(TYPE, data=json.dumps(body), headers=HEADERS).json
+        whole = self.put(client, {**body, "status": "completed"})
+        assert (whole.status_code, whole.json["id"], whole.json["status"]) == (200, posted["id"], "completed")
+
+    def test_another_subjects_form_of_that_name_is_another(
+        self, client: FlaskClient, make_response: MakeResponse
+    ) -> None:
+        for number in "12":
+            body = make_response(identifier=IDENTIFIER, subject={"reference": f"Patient/{number}"})
+            assert self.put(client, body).status_code == 201
+
+    @pytest.mark.parametrize(
+        "search", ["", "?status=completed", "?identifier=form-1", f"{CONDITION}&status=completed", "?identifier=|x"]
+    )
+    def test_a_condition_is_one_identifier(self, client: FlaskClient, make_response: MakeResponse, search: str) -> None:
+        assert self.put(client, make_response(identifier=IDENTIFIER), search).status_code == 412
+        assert client.get(TYPE).json["total"] == 0
+
+    @pytest.mark.parametrize(
+        ("elements", "place"),
+        [
+            ({"identifier": {**IDENTIFIER, "value": "form-2"}}, "QuestionnaireResponse.identifier"),
+            ({}, "QuestionnaireResponse.identifier"),
+            ({"identifier": IDENTIFIER, "subject": None}, "QuestionnaireResponse.subject"),
+            ({"identifier": IDENTIFIER, "id": "mine"}, "QuestionnaireResponse.id"),
+        ],
+    )
+    def test_the_body_must_agree(
+        self, client: FlaskClient, make_response: MakeResponse, elements: Any, place: str
+    ) -> None:
+        answer = self.put(client, make_response(**elements))
+        assert answer.status_code == 422
+        assert issues_of(answer)[0]["expression"] == [place]
+
+    def test_several_matches_are_not_guessed_among(self, client: FlaskClient, services: Services) -> None:
+        body = {"resourceType": "QuestionnaireResponse", "status": "in-progress", "identifier": IDENTIFIER}
+        for number in "12":
+            full = {**body, "questionnaire": CANONICAL, "subject": {"reference": "Patient/1"}}
+            services.intake.submit(full, Sender(f"app-{number}"))
+        answer = self.put(client, {**body, "questionnaire": CANONICAL, "subject": {"reference": "Patient/1"}})
+        assert (answer.status_code, issues_of(answer)[0]["code"]) == (412, "multiple-matches")

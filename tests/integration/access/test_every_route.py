@@ -65,6 +65,8 @@ def _calls(app: Flask, ids: dict[str, str], theirs: Any) -> Iterator[Call]:
 
 
 def _search(endpoint: str, kind: str) -> str:
+    if endpoint == "fhir.conditional_update":
+        return "?identifier=urn:forms|new"
     if endpoint != "fhir.search_recorded":
         return ""
     return "?target=QuestionnaireResponse/x" if kind == "Provenance" else "?patient=Patient/2"
@@ -79,6 +81,8 @@ def _body(path: str, method: str, theirs: Any) -> Any:
         return {"resourceType": "Parameters", "parameter": [subject, page]}
     if re.search(r"/[^/]+/\$", path.removeprefix("/fhir/QuestionnaireResponse")):
         return {"resourceType": "Parameters"}
+    if (method, path) == ("PUT", "/fhir/QuestionnaireResponse"):
+        return {**theirs, "identifier": {"system": "urn:forms", "value": "new"}}
     return theirs
 
 
