@@ -27,6 +27,7 @@ PUBLIC: Final[Mapping[str, str]] = {
     "start.start": _DEFINITIONS,
     "fhir.metadata": _DEFINITIONS,
     "fhir.smart_configuration": _DEFINITIONS,
+    "fhir.description": _DEFINITIONS,
     "fhir.read_published": _DEFINITIONS,
     "fhir.search_published": _DEFINITIONS,
     "fhir.read_definition": _DEFINITIONS,

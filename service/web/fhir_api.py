@@ -37,6 +37,7 @@ from service.web.content import (
     if_match,
     preferences,
 )
+from service.web.openapi import openapi
 from service.web.publications import KNOWN_NAMES, PUBLISHED_PARAMETERS, PUBLISHED_TYPES, Publications
 from service.web.searching import (
     PRESENTATION,
@@ -87,6 +88,10 @@ def fhir_routes(site: Site) -> Blueprint:
         security = security_statement(_metadata_at_hand(site), open_to_all=site.is_open)
         statement = capability_statement(base, site.version, instant(site.started_at), security, capabilities())
         return fhir_answer(request, statement)
+
+    @routes.get("/openapi.json")
+    def description() -> ResponseReturnValue:
+        return openapi(site.fhir_base(request), site.version, capabilities(), is_open=site.is_open)
 
     @routes.get("/.well-known/smart-configuration")
     def smart_configuration() -> ResponseReturnValue:
