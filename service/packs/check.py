@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 from service.errors import DomainError, Issue, IssueType, error
@@ -19,6 +19,7 @@ from service.sdc.context import read_response
 from service.sdc.extraction import extract
 from service.sdc.form import form_issues
 from service.sdc.support import unsupported_features
+from service.sdc.triage import Priority
 
 _CREATES_ONLY = (
     "A page's resources are created with identities of this service; an update, a patch or a condition of its own "
@@ -39,6 +40,7 @@ def check_pack(pack: Pack) -> list[Issue]:
     issues.extend(_identity_issues(pack))
     issues.extend(_link_id_issues(pack))
     issues.extend(_condition_issues(pack))
+    issues.extend(_priority_issues(pack))
     # Samples of a page that is wrong so far would only say the same again.
     return issues or list(_template_issues(pack))
 
@@ -117,6 +119,20 @@ def _condition_issues(pack: Pack) -> Iterator[Issue]:
             if condition.answer.get("code") not in wanted:
                 text = f"'{condition.question}' has no option '{condition.answer.get('code')}'."
                 yield error(IssueType.CODE_INVALID, text, f"{item.path}.enableWhen[{index}].answerCoding")
+
+
+def _priority_issues(pack: Pack) -> Iterator[Issue]:
+    """Each level has one priority, and a higher level none that is lower: clinicians are told no less than patients."""
+    rank = list(Priority).index
+    for index, action in enumerate(pack.plan.definition["action"]):
+        if "priority" not in action:
+            text = f"The rule {action['id']} needs a priority: {', '.join(Priority)}."
+            yield error(IssueType.REQUIRED, text, f"PlanDefinition.action[{index}].priority")
+    for lower, higher in pairwise(sorted(pack.plan.rules, key=lambda rule: (rule.level, rank(rule.priority)))):
+        is_parallel = rank(lower.priority) <= rank(higher.priority)
+        if not is_parallel or (lower.level == higher.level and lower.priority is not higher.priority):
+            text = f"The priorities of {lower.id} and {higher.id} do not go with their levels."
+            yield error(IssueType.VALUE, text, "PlanDefinition.action.priority")
 
 
 def _template_issues(pack: Pack) -> Iterator[Issue]:

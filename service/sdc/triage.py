@@ -1,9 +1,10 @@
 """Red-flag logic as data: a PlanDefinition (eca-rule) compiled into rules.
 
 One action is one rule: `id`, `title`, `textEquivalent` (the sentence for the patient), `code` (the level), `condition`
-(FHIRPath, three-valued), `documentation` (the sources, each with `label` page, guidance or policy). A nested action
-with a condition adds a sentence where it holds. Levels are ordered by the property `order` of their CodeSystem. The
-actions of a contained PlanDefinition are advice: shown with a result where their condition holds, and no rules.
+(FHIRPath, three-valued), `documentation` (the sources, each with `label` page, guidance or policy), `priority` (how
+pressing it is to others than the patient). A nested action with a condition adds a sentence where it holds. Levels are
+ordered by the property `order` of their CodeSystem. The actions of a contained PlanDefinition are no rules: those with
+a `trigger` say when a chart calls for the page, the others are advice, shown with a result where their condition holds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import total_ordering
 
 from service.errors import Detail, Issue, IssueType, error
@@ -18,9 +20,19 @@ from service.fhir.json import Json
 from service.fhir.terminology import Terminology, concept_property, concepts
 from service.fhirpath import Expression, FhirPathError, compile_expression
 from service.sdc import vocabulary as sdc
+from service.sdc.chart_trigger import ChartTrigger, compile_trigger
 from service.sdc.questionnaire import Questionnaire
 
 _STRING_LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'")
+
+
+class Priority(StrEnum):
+    """FHIR R4 request-priority, the least pressing first."""
+
+    ROUTINE = "routine"
+    URGENT = "urgent"
+    ASAP = "asap"
+    STAT = "stat"
 
 
 @total_ordering
@@ -72,6 +84,7 @@ class Rule:
     id: str
     title: str
     level: Level
+    priority: Priority
     sentence: str
     additions: tuple[tuple[Expression, str], ...]
     sources: tuple[Source, ...]
@@ -105,6 +118,7 @@ class TriagePlan:
     code: Json
     rules: tuple[Rule, ...]
     advice: tuple[Advice, ...]
+    triggers: tuple[ChartTrigger, ...]
     levels: tuple[Level, ...]
     issues: tuple[Issue, ...]
 
@@ -139,6 +153,7 @@ class _Compiler:
         levels = {(level.system, level.code): level for level in self._levels()}
         rules = tuple(self._rules(facts, levels))
         advice = tuple(self._advice())
+        triggers = tuple(self._triggers())
         topics = self.definition.get("topic", [])
         if not topics:
             text = "The plan needs a topic: the code of the Observation that carries its result."
@@ -150,6 +165,7 @@ class _Compiler:
             code=topics[0] if topics else {},
             rules=rules,
             advice=advice,
+            triggers=triggers,
             levels=tuple(sorted(levels.values())),
             issues=tuple(self.issues),
         )
@@ -198,6 +214,7 @@ class _Compiler:
                 id=identity,
                 title=action["title"],
                 level=level,
+                priority=self._priority(action, path),
                 sentence=action["textEquivalent"],
                 additions=tuple(self._additions(action, path)),
                 sources=tuple(self._sources(action, path)),
@@ -205,17 +222,38 @@ class _Compiler:
                 facts=tuple(facts[name] for name in sorted(expression.variables) if name in facts),
             )
 
+    def _priority(self, action: Json, path: str) -> Priority:
+        try:
+            return Priority(action.get("priority", Priority.ROUTINE))
+        except ValueError:
+            text = f"'{action['priority']}' is no priority. Use {', '.join(Priority)}."
+            self._refuse(IssueType.CODE_INVALID, text, f"{path}.priority")
+            return Priority.ROUTINE
+
     def _advice(self) -> Iterator[Advice]:
+        for action, path in self._contained_actions():
+            if "trigger" in action:
+                continue
+            missing = [name for name in ("id", "title", "textEquivalent") if not action.get(name)]
+            if missing:
+                self._refuse(IssueType.REQUIRED, f"Advice needs {', '.join(missing)}.", path)
+                continue
+            expression = self._condition(action, path) if "condition" in action else None
+            sources = tuple(self._sources(action, path))
+            yield Advice(action["id"], action["title"], action["textEquivalent"], sources, expression)
+
+    def _triggers(self) -> Iterator[ChartTrigger]:
+        for action, path in self._contained_actions():
+            if "trigger" in action:
+                trigger, faults = compile_trigger(action, path)
+                self.issues.extend(faults)
+                if trigger is not None:
+                    yield trigger
+
+    def _contained_actions(self) -> Iterator[tuple[Json, str]]:
         for position, contained in enumerate(self.definition.get("contained", [])):
             for index, action in enumerate(contained.get("action", [])):
-                path = f"PlanDefinition.contained[{position}].action[{index}]"
-                missing = [name for name in ("id", "title", "textEquivalent") if not action.get(name)]
-                if missing:
-                    self._refuse(IssueType.REQUIRED, f"Advice needs {', '.join(missing)}.", path)
-                    continue
-                expression = self._condition(action, path) if "condition" in action else None
-                sources = tuple(self._sources(action, path))
-                yield Advice(action["id"], action["title"], action["textEquivalent"], sources, expression)
+                yield action, f"PlanDefinition.contained[{position}].action[{index}]"
 
     def _additions(self, action: Json, path: str) -> Iterator[tuple[Expression, str]]:
         for index, nested in enumerate(action.get("action", [])):

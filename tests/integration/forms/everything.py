@@ -198,6 +198,7 @@ def write_page(folder: Path, language: str = "en", items: list[Json] | None = No
             "id": id_,
             "title": title,
             "textEquivalent": f"{title}.",
+            "priority": "stat" if level == "urgent" else "routine",
             "code": [{"coding": [{"system": level_system, "code": level}]}],
             "condition": [{"kind": "applicability", "expression": expression}],
             "documentation": [{"type": "citation", "label": "policy", "citation": "Ours"}],

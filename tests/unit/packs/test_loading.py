@@ -131,6 +131,11 @@ PLAN_FAULTS: list[tuple[Edit, str]] = [
     (lambda plan: plan["action"][0]["condition"][0]["expression"].update(expression="%noFact"), "noFact"),
     (lambda plan: plan["action"][0]["code"][0]["coding"][0].update(code="critical"), "level"),
     (lambda plan: plan.pop("topic"), "topic"),
+    (lambda plan: plan["action"][0].pop("priority"), "needs a priority"),
+    (lambda plan: plan["action"][0].update(priority="soon"), "no priority"),
+    (lambda plan: plan["action"][0].update(priority="routine"), "do not go with their levels"),
+    (lambda plan: plan["action"][-1].update(priority="stat"), "do not go with their levels"),
+    (lambda plan: plan["contained"][-1]["action"][0]["trigger"][0].update(name="order-sign"), "patient-view"),
 ]
 
 
