@@ -207,14 +207,15 @@ class Launches:
         return waiting
 
     def _page(self, context: LaunchContext, asked: str | None) -> Pack:
-        """The page that the EHR names by `fhirContext`, or by `intent`, or that the launch was for; else the first."""
+        """The page that the EHR names by `fhirContext`, `appContext` or `intent`, or that the launch was for; else the
+        first."""
         if context.questionnaire is not None:
             named = self.pages.resolve(context.questionnaire)
             if named is None or named.name not in [pack.name for pack in self.published]:
                 text = f"The EHR asks for a form that is not published here: {context.questionnaire}."
                 raise LaunchFailed(Failure.NO_PAGE, text)
             return named
-        wanted = [context.intent, asked]
+        wanted = [context.app_context, context.intent, asked]
         return next((pack for name in wanted for pack in self.published if pack.name == name), self.published[0])
 
     def _grant(self, ehr: Ehr, patient: str, answer: dict[str, Any]) -> Grant:

@@ -139,11 +139,15 @@ def challenge(verifier: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LaunchContext:
-    """What a token response says of the launch. References are as the EHR wrote them."""
+    """What a token response says of the launch. References are as the EHR wrote them.
+
+    `app_context` is what a CDS Hooks card gave to its link: here the name of a page.
+    """
 
     patient: str
     encounter: str | None
     intent: str | None
+    app_context: str | None
     questionnaire: str | None
     needs_banner: bool
 
@@ -159,6 +163,7 @@ def read_context(answer: Json) -> LaunchContext:
         patient=str(patient),
         encounter=f"Encounter/{encounter}" if is_id(encounter) else None,
         intent=_text(answer.get("intent")),
+        app_context=_text(answer.get("appContext")),
         questionnaire=_questionnaire(answer.get("fhirContext")),
         # Where the EHR does not say that it shows whose record is open, the form does.
         needs_banner=answer.get("need_patient_banner") is not False,

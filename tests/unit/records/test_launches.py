@@ -229,6 +229,25 @@ class TestReturning:
             launches.finish(state, departure.binding, "code", None)
         assert failed.value.kind is Failure.NO_PAGE
 
+    @pytest.mark.parametrize(
+        ("told", "page_name"),
+        [
+            ({}, "muscle-fasciculation"),
+            ({"appContext": "other"}, "other"),
+            ({"intent": "other"}, "other"),
+            ({"appContext": "other", "intent": "muscle-fasciculation"}, "other"),
+            ({"appContext": "no-such-page"}, "muscle-fasciculation"),
+            ({"appContext": {"page": "other"}}, "muscle-fasciculation"),
+        ],
+    )
+    def test_the_page_that_a_card_or_the_ehr_chose(
+        self, launches: Launches, ehr_server: ScriptedEhr, page: Pack, told: dict[str, Any], page_name: str
+    ) -> None:
+        launches = replace(launches, published=(page, replace(page, name="other")))
+        ehr_server.answer |= told
+        departure, state = departed(launches, ehr_server)
+        assert launches.finish(state, departure.binding, "code", None).pack.name == page_name
+
 
 class TestTokens:
     @pytest.fixture(autouse=True)

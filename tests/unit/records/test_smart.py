@@ -166,6 +166,7 @@ class TestContext:
                 "patient": "p1",
                 "encounter": "e1",
                 "intent": "muscle-fasciculation",
+                "appContext": "muscle-fasciculation",
                 "need_patient_banner": False,
                 "fhirContext": [
                     {"reference": "ImagingStudy/1"},
@@ -175,6 +176,7 @@ class TestContext:
         )
         assert (found.patient, found.encounter, found.intent) == ("p1", "Encounter/e1", "muscle-fasciculation")
         assert found.questionnaire == "https://x.example/Questionnaire/q|1"
+        assert found.app_context == "muscle-fasciculation"
         assert not found.needs_banner
 
     @pytest.mark.parametrize("patient", [None, "", 7, "Patient/p1", "p 1", "../p1"])
