@@ -43,6 +43,7 @@ class ServerData:
 
     server: FhirServer
     elapsed: Callable[[], float]
+    max_seconds: float = MAX_SECONDS
     _began: float = field(init=False)
     _asked: int = field(init=False, default=0)
 
@@ -69,8 +70,8 @@ class ServerData:
         raise DataUnavailable(f"it finds more than {MAX_RESOURCES} resources or {MAX_PAGES} pages.")
 
     def _page(self, path: str) -> Json:
-        if self.elapsed() - self._began > MAX_SECONDS:
-            raise DataUnavailable(f"the server's answers took more than {MAX_SECONDS:g} seconds.")
+        if self.elapsed() - self._began > self.max_seconds:
+            raise DataUnavailable(f"the server's answers took more than {self.max_seconds:g} seconds.")
         try:
             answer: Answer = self.server.send("GET", path, headers=_FRESH)
         except (Unreachable, AnswerLost) as fault:

@@ -35,7 +35,8 @@ class Ehr:
     """One EHR, as its operator registered this service there.
 
     `issuer` is its FHIR base URL without a trailing slash; `frame_origins` are the origins whose pages may embed the
-    form; `contact` says whom people may ask; `algorithm` (RS384 or ES384) signs client assertions.
+    form; `contact` says whom people may ask; `algorithm` (RS384 or ES384) signs client assertions. As a CDS client it
+    signs its requests in the name `cds_issuer`, with keys that it publishes at `cds_jwks_url`: both or none.
     """
 
     issuer: str
@@ -48,6 +49,8 @@ class Ehr:
     algorithm: str = "ES384"
     frame_origins: tuple[str, ...] = ()
     contact: str = ""
+    cds_issuer: str | None = None
+    cds_jwks_url: str | None = None
 
 
 Ehrs = Mapping[str, Ehr]
@@ -143,6 +146,18 @@ class SecretBox(Protocol):
 
     def open(self, sealed: str) -> str:
         """What was sealed. Raises SealBroken when it was not sealed by a key at hand."""
+        ...
+
+
+class CdsClients(Protocol):
+    """Tells which EHR called a CDS service."""
+
+    def client(self, authorization: str | None, audience: str) -> Ehr | None:
+        """The EHR that the Authorization header proves to have called the address `audience`; None where no proof is
+        asked for.
+
+        Raises Unauthenticated, and Unavailable when the EHR's keys cannot be had.
+        """
         ...
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from flask import Request, Response
 from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 from werkzeug.http import parse_list_header, parse_options_header
 
 from service.errors import Detail, IssueType, Malformed, PreconditionFailed, error
-from service.fhir.json import Json, dumps, parse_object
+from service.fhir.json import Json, dumps, parse, parse_object
 
 FHIR_JSON = "application/fhir+json"
 PLAIN_JSON = "application/json"
@@ -90,23 +91,37 @@ def fhir_answer(
     return answer
 
 
+def json_answer(value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer with JSON that is no FHIR resource."""
+    return Response(dumps(value), status, headers, content_type=PLAIN_JSON)
+
+
 def body_resource(request: Request) -> Json:
     """The FHIR resource in the body.
 
     Raises UnsupportedMediaType, RequestEntityTooLarge (both of werkzeug), Malformed or TooLarge.
     """
+    return parse_object(_body(request, _JSON_TYPES, f"Send FHIR R4 as JSON: 'Content-Type: {FHIR_JSON}'."))
+
+
+def body_json(request: Request) -> Any:
+    """The JSON value in the body, which is no FHIR resource. Raises as `body_resource`."""
+    return parse(_body(request, (PLAIN_JSON,), f"Send JSON: 'Content-Type: {PLAIN_JSON}'."))
+
+
+def _body(request: Request, media_types: Collection[str], advice: str) -> bytes:
     data = request.get_data(cache=False)
     media_type, options = parse_options_header(request.headers.get("Content-Type"))
-    if media_type.lower() not in _JSON_TYPES or not _is_r4(options):
+    if media_type.lower() not in media_types or not _is_r4(options):
         given = f"'{media_type}'" if media_type else "no Content-Type"
-        raise UnsupportedMediaType(f"The request has {given}. Send FHIR R4 as JSON: 'Content-Type: {FHIR_JSON}'.")
+        raise UnsupportedMediaType(f"The request has {given}. {advice}")
     if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
-        raise UnsupportedMediaType("JSON of FHIR is UTF-8.")
+        raise UnsupportedMediaType("JSON is UTF-8.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body without Content-Encoding.")
     if not data.strip():
         raise Malformed([error(IssueType.STRUCTURE, "The request has no body.", detail=Detail.MALFORMED)])
-    return parse_object(data)
+    return data
 
 
 def has_body(request: Request) -> bool:

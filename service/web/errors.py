@@ -1,4 +1,5 @@
-"""The one table from exceptions to HTTP answers. Under /fhir every error is an OperationOutcome."""
+"""The one table from exceptions to HTTP answers. Under /fhir every error is an OperationOutcome, under /cds-services
+JSON that lists what is wrong."""
 
 from __future__ import annotations
 
@@ -29,9 +30,10 @@ from service.errors import (
     Unavailable,
     error,
 )
+from service.fhir.json import Json
 from service.fhir.outcome import operation_outcome
 from service.web.auth import challenge
-from service.web.content import fhir_answer
+from service.web.content import fhir_answer, json_answer
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +117,16 @@ def describe(fault: BaseException) -> str:
 def _answer(issues: Iterable[Issue], status: int, headers: Mapping[str, str]) -> Response:
     if request.path == "/fhir" or request.path.startswith("/fhir/"):
         return fhir_answer(request, operation_outcome(issues), status, headers)
+    if request.path == "/cds-services" or request.path.startswith("/cds-services/"):
+        return json_answer({"errors": [_as_json(issue) for issue in issues]}, status, headers)
     told = [*issues]
     if request.accept_mimetypes.accept_html:
         page = render_template("error.html", title=HTTPStatus(status).phrase, issues=told)
         return Response(page, status, headers, content_type="text/html; charset=utf-8")
     text = "\n".join(issue.text for issue in told)
     return Response(f"{text}\n", status, headers, content_type="text/plain; charset=utf-8")
+
+
+def _as_json(issue: Issue) -> Json:
+    place: Json = {} if issue.expression is None else {"expression": issue.expression}
+    return {"message": issue.text, **place}

@@ -1,0 +1,134 @@
+"""Cards of CDS Hooks 2.0 ("Card Attributes"): to ask for a page's answers, and to tell of a pressing result.
+
+Summaries have fewer than 140 characters; details are GitHub Flavored Markdown, in which what patients wrote is text
+and nothing else; an element without a value is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote
+
+from service.fhir.json import Json
+from service.packs import Pack
+from service.sdc.assessment import Assessment, Reason, RuleOutcome
+from service.sdc.chart_trigger import MAX_TITLE_LENGTH, ChartTrigger
+from service.sdc.triage import Priority, Source
+
+_MARKUP: Final = re.compile(r"[\\`*_{}\[\]()#+|~!:@]|(?<=www)\.", re.IGNORECASE)
+_ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+class Indicator(StrEnum):
+    """How pressing a card is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+_INDICATORS: Final = {
+    Priority.URGENT: Indicator.WARNING,
+    Priority.ASAP: Indicator.WARNING,
+    Priority.STAT: Indicator.CRITICAL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a patient's answers to the page with this title: an assessment that has a level."""
+
+    title: str
+    response: Json
+    assessment: Assessment
+    disclaimer: str
+
+    @property
+    def indicator(self) -> Indicator | None:
+        """How pressing it is to clinicians; None when it is not."""
+        # The rules are in the order of their levels, and priorities go with those.
+        return _INDICATORS.get(self.assessment.fired[0].rule.priority)
+
+
+def ask_card(uuid: str, pack: Pack, trigger: ChartTrigger, launch_url: str) -> Json:
+    """The card that proposes to ask for a page's answers; its link launches the form, with the page as appContext."""
+    link = {"label": f"Open: {pack.title}", "url": launch_url, "type": "smart", "appContext": pack.name}
+    return {
+        "uuid": uuid,
+        "summary": trigger.title,
+        "detail": markdown(trigger.text),
+        "indicator": Indicator.INFO.value,
+        "source": {"label": pack.title},
+        "links": [link],
+    }
+
+
+def result_card(uuid: str, result: Result, indicator: Indicator, summary_url: str) -> Json:
+    """The card that tells of a result: its level and day; by what rules, answers and sources; and where to read it."""
+    level = result.assessment.fired[0].rule.level
+    unfinished = "unfinished answers" if result.assessment.is_draft else "answers"
+    return {
+        "uuid": uuid,
+        "summary": _fitted(result.title, f", {unfinished} of {result.response['authored'][:10]}: {level.display}"),
+        "detail": "\n\n".join(_paragraphs(result)),
+        "indicator": indicator.value,
+        "source": {"label": result.title},
+        "links": [{"label": "All answers and the result", "url": summary_url, "type": "absolute"}],
+    }
+
+
+def markdown(text: str) -> str:
+    """Markdown that shows `text` as it is: nothing in it is markup, HTML, or becomes a link by itself."""
+    escaped = _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    return re.sub("[&<>]", lambda match: _ENTITIES[match[0]], escaped)
+
+
+def _fitted(beginning: str, end: str) -> str:
+    """Both, the beginning cut where they are longer than a summary may be."""
+    room = MAX_TITLE_LENGTH - len(end)
+    return (
+        f"{beginning}{end}" if len(beginning) <= room else f"{beginning[: max(room - 1, 0)]}…{end}"[:MAX_TITLE_LENGTH]
+    )
+
+
+def _paragraphs(result: Result) -> Iterator[str]:
+    fired = result.assessment.fired
+    deciding = [outcome for outcome in fired if outcome.rule.level == fired[0].rule.level]
+    yield "\n".join(_finding(outcome) for outcome in deciding)
+    others = [outcome for outcome in fired if outcome not in deciding]
+    if others:
+        yield f"Also: {'; '.join(_named(outcome) for outcome in others)}."
+    if result.assessment.not_assessed:
+        yield f"Not assessed: {'; '.join(_named(outcome) for outcome in result.assessment.not_assessed)}."
+    if result.assessment.is_draft:
+        yield "The form was not finished: only the rules of the highest level were judged."
+    if result.disclaimer:
+        yield markdown(result.disclaimer)
+
+
+def _finding(outcome: RuleOutcome) -> str:
+    """A rule as an item of a list: its title, the answers behind it, and where it comes from."""
+    parts = [f"**{_named(outcome)}**", *(_answered(reason) for reason in outcome.reasons)]
+    if outcome.fault is not None:
+        parts.append("Not all of this could be evaluated")
+    parts.append(f"Source: {'; '.join(_cited(source) for source in outcome.rule.sources)}")
+    return f"- {'. '.join(parts)}."
+
+
+def _named(outcome: RuleOutcome) -> str:
+    return markdown(f"{outcome.rule.id} {outcome.rule.title}")
+
+
+def _answered(reason: Reason) -> str:
+    return f"“{markdown(reason.question)}” {markdown(', '.join(reason.answers)) or 'not answered'}"
+
+
+def _cited(source: Source) -> str:
+    citation = markdown(source.citation)
+    if source.url is not None:
+        citation = f"[{citation}]({quote(source.url, safe=':/?&=#%,;@+~$*!')})"
+    return f"{citation}, {markdown(source.label)}"
