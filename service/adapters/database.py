@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from service.adapters import hook_tables as hooks
 from service.adapters import invitation_table as invitations
 from service.adapters import launch_tables as launches
 from service.adapters import schema
@@ -42,6 +43,7 @@ from service.adapters.sqlite import is_passing, sqlite_engine
 from service.errors import IssueType, Unavailable, error
 from service.fhir.json import Json
 from service.records.ehr import Launch
+from service.records.feedback import Feedback, FeedbackCount, IssuedCard
 from service.records.invitations import Invitation
 from service.records.outbox import Letter, State, Take, Target
 from service.records.ports import Acceptance, Backlog, Key, Placement, RememberedPack, Stored
@@ -286,6 +288,26 @@ class Database:
         """Take an invitation back; False when there is none that stands."""
         with self._write() as connection:
             return invitations.revoke(connection, response_id, revoked_at)
+
+    def keep_token_id(self, issuer: str, token_id: str, expires_at: datetime, now: datetime) -> bool:
+        """Keep that a token was used; False when it was before."""
+        with self._write() as connection:
+            return hooks.put_token_id(connection, issuer, token_id, expires_at, now)
+
+    def keep_cards(self, cards: Sequence[IssuedCard]) -> None:
+        """Keep what was sent."""
+        with self._write() as connection:
+            hooks.put_cards(connection, cards)
+
+    def keep_feedback(self, feedback: Sequence[Feedback], received_at: datetime) -> None:
+        """Keep all of what was reported, each entry once."""
+        with self._write() as connection:
+            hooks.put_feedback(connection, feedback, received_at)
+
+    def feedback_counts(self) -> tuple[FeedbackCount, ...]:
+        """How often each outcome was reported."""
+        with self._read() as connection:
+            return hooks.feedback_counts(connection)
 
     def letters_of(self, response_id: str) -> tuple[Letter, ...]:
         """The letters of one response, oldest first."""

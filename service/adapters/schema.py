@@ -24,9 +24,10 @@ from sqlalchemy import types as sql_types
 
 from service.fhir.json import dumps, parse
 
-SCHEMA_VERSION: Final = 5
-"""The version these tables are. Each adds tables to the one before: 2 `proposal`; 3 those of launches; 4 `invitation`.
-Since 5 a Provenance is kept as one about its response's patient: `UPGRADES`."""
+SCHEMA_VERSION: Final = 6
+"""The version these tables are. Each adds tables to the one before: 2 `proposal`; 3 those of launches; 4 `invitation`;
+6 those of CDS Hooks (`card`, `feedback`, `hook_token`). Since 5 a Provenance is kept as one about its response's
+patient: `UPGRADES`."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -257,4 +258,35 @@ invitation: Final = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("revoked_at", Moment),
+)
+
+card: Final = Table(
+    "card",
+    metadata,
+    Column("uuid", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("page", String, nullable=False),
+    Column("issued_at", Moment, nullable=False),
+    Index("card_issued", "issued_at"),
+)
+
+feedback: Final = Table(
+    "feedback",
+    metadata,
+    Column("card", String, primary_key=True),
+    Column("digest", String, primary_key=True, comment="SHA-256 of the body: one sent again is the same"),
+    Column("kind", String, comment="of the card; none when it is not known"),
+    Column("page", String),
+    Column("outcome", String, nullable=False),
+    Column("body", FhirJson, nullable=False),
+    Column("received_at", Moment, nullable=False),
+)
+
+hook_token: Final = Table(
+    "hook_token",
+    metadata,
+    Column("issuer", String, primary_key=True),
+    Column("token_id", String, primary_key=True, comment="SHA-256 of the jti"),
+    Column("expires_at", Moment, nullable=False),
+    Index("hook_token_expires", "expires_at"),
 )

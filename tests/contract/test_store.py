@@ -14,6 +14,7 @@ from service.errors import Detail, Issue, IssueType, Severity
 from service.packs import Pack
 from service.records import outbox
 from service.records.ehr import Launch, LaunchStore
+from service.records.feedback import CardKind, Feedback, FeedbackCount, HookStore, IssuedCard, Outcome
 from service.records.invitations import Invitation, InvitationStore
 from service.records.matching import is_within
 from service.records.outbox import Letter, Problem, Reason, State, Target
@@ -595,3 +596,49 @@ class TestInvitations:
         assert not store.revoke_invitation("r1", NOW + timedelta(hours=2))
         assert not store.revoke_invitation("r2", NOW)
         assert store.invitation("r1") == replace(invitation, revoked_at=NOW + timedelta(hours=1))
+
+
+class TestHooks:
+    def test_a_token_is_used_once_by_each_issuer_until_it_ends(self, store: HookStore) -> None:
+        ends_at = NOW + timedelta(minutes=5)
+        assert store.keep_token_id("a", "one", ends_at, NOW)
+        assert not store.keep_token_id("a", "one", ends_at, NOW + timedelta(minutes=4))
+        assert store.keep_token_id("b", "one", ends_at, NOW)
+        assert store.keep_token_id("a", "one", ends_at, ends_at)
+
+    def test_of_simultaneous_uses_of_a_token_one_wins(self, store: HookStore) -> None:
+        barrier, taken = Barrier(4), []
+
+        def use() -> None:
+            barrier.wait()
+            taken.append(store.keep_token_id("a", "one", NOW + LEASE, NOW))
+
+        threads = [Thread(target=use) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(taken) == [False, False, False, True]
+
+    def test_feedback_is_counted_by_card_and_outcome_each_entry_once(self, store: HookStore) -> None:
+        store.keep_cards(
+            [IssuedCard("c1", CardKind.ASK, "cough", NOW), IssuedCard("c2", CardKind.RESULT, "cough", NOW)]
+        )
+        dismissed = Feedback("c1", Outcome.OVERRIDDEN, {"card": "c1", "n": 1})
+        accepted = Feedback("c2", Outcome.ACCEPTED, {"card": "c2"})
+        store.keep_feedback([dismissed, Feedback("c1", Outcome.OVERRIDDEN, {"card": "c1", "n": 2})], NOW)
+        store.keep_feedback([dismissed, accepted, Feedback("c3", Outcome.ACCEPTED, {"card": "c3"})], NOW)
+        assert store.feedback_counts() == (
+            FeedbackCount(None, None, Outcome.ACCEPTED, 1),
+            FeedbackCount(CardKind.ASK, "cough", Outcome.OVERRIDDEN, 2),
+            FeedbackCount(CardKind.RESULT, "cough", Outcome.ACCEPTED, 1),
+        )
+
+    def test_cards_are_forgotten_after_90_days_and_their_feedback_is_not(self, store: HookStore) -> None:
+        store.keep_cards([IssuedCard("c1", CardKind.ASK, "cough", NOW)])
+        store.keep_feedback([Feedback("c1", Outcome.ACCEPTED, {"n": 1})], NOW)
+        store.keep_cards([IssuedCard("c2", CardKind.ASK, "cough", NOW + timedelta(days=90))])
+        store.keep_feedback([Feedback("c1", Outcome.ACCEPTED, {"n": 2})], NOW)
+        store.keep_cards([IssuedCard("c3", CardKind.ASK, "cough", NOW + timedelta(days=91))])
+        store.keep_feedback([Feedback("c1", Outcome.ACCEPTED, {"n": 3})], NOW)
+        assert [(one.kind, one.count) for one in store.feedback_counts()] == [(None, 1), (CardKind.ASK, 2)]

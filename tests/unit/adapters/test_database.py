@@ -53,7 +53,8 @@ def test_the_first_schema_is_brought_up_to_this_one_with_what_it_holds(tmp_path:
     with closing(opened(tmp_path)) as database:
         database.set_target(TARGET)
     with closing(sqlite3.connect(tmp_path / "data" / "records.db")) as connection, connection:
-        for table in ("proposal", "launch", "launch_grant", "launch_request", "signing_key", "invitation"):
+        later = ("proposal", "launch", "launch_grant", "launch_request", "signing_key", "invitation")
+        for table in (*later, "card", "feedback", "hook_token"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE schema_version SET version = 1")
     with closing(opened(tmp_path)) as database:
@@ -61,7 +62,7 @@ def test_the_first_schema_is_brought_up_to_this_one_with_what_it_holds(tmp_path:
         database.keep_proposal("r1", {"item": []}, datetime(2026, 3, 15, tzinfo=UTC))
         assert database.proposal("r1") == {"item": []}
     with closing(sqlite3.connect(tmp_path / "data" / "records.db")) as connection:
-        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(5,)]
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(6,)]
 
 
 def test_provenance_from_before_is_found_as_its_patients(tmp_path: Path) -> None:
