@@ -212,7 +212,7 @@ class Settings(BaseSettings):
     @field_validator("fhir_server_url", "auth_issuer")
     @classmethod
     def _encrypted(cls, value: str | None) -> str | None:
-        if value is not None and urlsplit(value).scheme == "http" and not is_loopback(urlsplit(value).hostname or ""):
+        if value is not None and not _is_encrypted(value):
             raise ValueError("use https; http is accepted for loopback addresses only (localhost, 127.0.0.1, ::1)")
         return value
 
@@ -366,10 +366,17 @@ def read_ehrs(path: Path) -> dict[str, Ehr]:
         except ValidationError as refusal:
             faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in refusal.errors())
             raise ConfigurationInvalid(f"{PREFIX}EHRS: {path}, ehr {index + 1}: {faults}") from None
+        if ehr.cds_issuer is not None and any(one.cds_issuer == ehr.cds_issuer for one in found.values()):
+            raise ConfigurationInvalid(f"{PREFIX}EHRS: {path}, ehr {index + 1}: cds_issuer is another EHR's too")
         found[ehr.issuer] = ehr
     if not found:
         raise ConfigurationInvalid(f"{PREFIX}EHRS: {path} has no [[ehr]]")
     return found
+
+
+def _is_encrypted(address: str) -> bool:
+    parts = urlsplit(address)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 class _EhrEntry(BaseModel):
@@ -387,14 +394,22 @@ class _EhrEntry(BaseModel):
     algorithm: Literal["ES384", "RS384"] = "ES384"
     frame_origins: tuple[str, ...] = ()
     contact: str = ""
+    cds_issuer: str | None = Field(default=None, min_length=1)
+    cds_jwks_url: str | None = None
 
     @field_validator("issuer")
     @classmethod
     def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
+        if not _is_encrypted(value):
             raise ValueError("give the EHR's FHIR base URL; https, unless it is loopback")
         return value.rstrip("/")
+
+    @field_validator("cds_jwks_url")
+    @classmethod
+    def _key_address(cls, value: str | None) -> str | None:
+        if value is not None and not _is_encrypted(value):
+            raise ValueError("give the address of the EHR's JWK Set; https, unless it is loopback")
+        return value
 
     @field_validator("frame_origins")
     @classmethod
@@ -408,6 +423,8 @@ class _EhrEntry(BaseModel):
     def _whole(self) -> _EhrEntry:
         if (self.authentication is ClientAuthentication.SECRET) != (self.client_secret is not None):
             raise ValueError("client_secret goes with authentication = 'client-secret', and only with it")
+        if (self.cds_issuer is None) != (self.cds_jwks_url is None):
+            raise ValueError("cds_issuer and cds_jwks_url go together: whom to trust, and by which keys")
         return self
 
     def ehr(self) -> Ehr:
@@ -423,4 +440,6 @@ class _EhrEntry(BaseModel):
             algorithm=self.algorithm,
             frame_origins=self.frame_origins,
             contact=self.contact,
+            cds_issuer=self.cds_issuer,
+            cds_jwks_url=self.cds_jwks_url,
         )

@@ -153,6 +153,7 @@ def test_a_service_that_asks_for_tokens_may_listen_on_a_network(changes: dict[st
 
 
 EHR = 'issuer = "https://ehr.example/fhir/"\nclient_id = "app"\n'
+CDS = 'cds_issuer = "x"\ncds_jwks_url = "https://ehr.example/jwks"\n'
 
 
 class TestEhrs:
@@ -177,6 +178,11 @@ class TestEhrs:
             (f'[[ehr]]\n{EHR}client_secret = "s3cret"\n', "client_secret goes with"),
             (f'[[ehr]]\n{EHR}algorithm = "HS256"\n', "algorithm"),
             (f'[[ehr]]\n{EHR}write_back = "maybe"\n', "write_back"),
+            (f'[[ehr]]\n{EHR}cds_issuer = "https://ehr.example"\n', "go together"),
+            (f'[[ehr]]\n{EHR}cds_jwks_url = "https://ehr.example/jwks"\n', "go together"),
+            (f'[[ehr]]\n{EHR}cds_issuer = ""\ncds_jwks_url = "https://ehr.example/jwks"\n', "cds_issuer"),
+            (f'[[ehr]]\n{EHR}cds_issuer = "x"\ncds_jwks_url = "http://ehr.example/jwks"\n', "https"),
+            (f'[[ehr]]\n{EHR}{CDS}[[ehr]]\nissuer = "https://b.example"\nclient_id = "b"\n{CDS}', "another EHR's"),
             (f'[[ehr]]\n{EHR}frame_origins = ["https://ehr.example/x"]\n', "origin"),
         ],
     )
