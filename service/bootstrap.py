@@ -19,6 +19,7 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from service.adapters.authorization_server import AuthorizationServer, IntrospectedTokens, SignedTokens
+from service.adapters.cds_clients import SignedCdsClients
 from service.adapters.database import Database, NewerSchema, open_database
 from service.adapters.fhir_server import RequestsFhirServer, Timeouts
 from service.adapters.published_keys import PublishedKeys
@@ -29,10 +30,12 @@ from service.config import DEFAULT_RATE, PREFIX, Auth, ConfigurationInvalid, Set
 from service.errors import Unavailable
 from service.packs import Pack, load_pack, load_packs, shipped_pages
 from service.records.access import TokenCheck
+from service.records.clinical_data import ServerData
 from service.records.delivery import Delivery
 from service.records.drafts import Drafts
 from service.records.ehr import ClientAuthentication, Ehr, Ehrs, WriteBack
 from service.records.evaluation import Evaluation
+from service.records.guidance import Guidance
 from service.records.launches import BackendTokens, Launches
 from service.records.library import Library
 from service.records.outbox import Letter
@@ -44,6 +47,9 @@ from service.web.helplines import COUNTRIES, Helplines, helplines
 from service.web.site import Site
 
 DISTRIBUTION = "symptom-intake"
+
+# A clinician waits for what is done within a call of CDS Hooks: then rather no card than a late one.
+_CALL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,37 @@ class Services:
     def _ehr_reader(self, issuer: str, patient: str) -> AbstractContextManager[FhirServer]:
         return closing(self._ehr_server(issuer, patient))
 
+    @contextmanager
+    def _chart(self, issuer: str, token: str) -> Iterator[ServerData]:
+        """An EHR with a token that came with a call of CDS Hooks, and that ends with it."""
+        with closing(RequestsFhirServer(issuer, _Fixed(token), _call_timeouts(self.settings))) as server:
+            yield ServerData(server, monotonic, _CALL_SECONDS)
+
+    def _guidance(self) -> Guidance:
+        return Guidance(
+            packs=self.library.published,
+            store=self.store,
+            hook_store=self.store,
+            evaluation=self.evaluation,
+            ehrs=self.launches.ehrs,
+            fhir_server_url=self.settings.fhir_server_url,
+            open_chart=self._chart,
+            clock=self.clock,
+            new_id=self.new_id,
+        )
+
+    def _cds_clients(self) -> SignedCdsClients:
+        ehrs = self.launches.ehrs
+        is_named = any(ehr.cds_issuer is not None for ehr in ehrs.values())
+        return SignedCdsClients(
+            ehrs=ehrs,
+            keys=PublishedKeys(self.clock, _call_timeouts(self.settings).answer_seconds),
+            keep_token_id=self.store.keep_token_id,
+            clock=self.clock,
+            # Where the API asks for credentials, so does this; the only ones it knows are those of listed EHRs.
+            is_required=is_named or self.settings.auth is not Auth.OPEN,
+        )
+
     def _drafts(self) -> Drafts:
         return Drafts(
             self.intake,
@@ -118,6 +155,9 @@ class Services:
             drafts=self._drafts(),
             launches=self.launches,
             launch_store=self.store,
+            guidance=self._guidance(),
+            cds_clients=self._cds_clients(),
+            hook_store=self.store,
             invitation_of=self.store.invitation,
             public_keys=self.keys.public,
             ehr_reader=self._ehr_reader,
@@ -291,6 +331,11 @@ def backend_server(settings: Settings, ehr: Ehr, launches: Launches, types: Sequ
 def _timeouts(settings: Settings) -> Timeouts:
     seconds = settings.fhir_server_timeout_seconds
     return Timeouts(connect_seconds=min(5.0, seconds), read_seconds=seconds, answer_seconds=seconds)
+
+
+def _call_timeouts(settings: Settings) -> Timeouts:
+    seconds = min(_CALL_SECONDS, settings.fhir_server_timeout_seconds)
+    return Timeouts(connect_seconds=seconds, read_seconds=seconds, answer_seconds=seconds)
 
 
 def _ehrs(settings: Settings) -> Ehrs:

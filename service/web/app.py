@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from service.web.auth import register_auth
+from service.web.cds_hooks import cds_routes
 from service.web.errors import register_errors
 from service.web.fhir_api import fhir_routes
 from service.web.form import form_routes
@@ -43,7 +44,10 @@ def create_app(site: Site) -> Flask:
     app.register_blueprint(fhir_routes(site))
     app.register_blueprint(operation_routes(site))
     app.register_blueprint(questionnaire_operation_routes(site))
-    app.register_blueprint(monitoring_routes(app, site.store, site.clock, site.worker_alive, site.targets))
+    app.register_blueprint(cds_routes(site))
+    app.register_blueprint(
+        monitoring_routes(app, site.store, site.hook_store, site.clock, site.worker_alive, site.targets)
+    )
     app.register_blueprint(start_routes(site))
     app.register_blueprint(form_routes(site))
     app.register_blueprint(result_routes(site))

@@ -20,6 +20,7 @@ from service.web.site import Site
 _DEFINITIONS: Final = "published for everyone; it says nothing of any patient"
 _BY_KEY: Final = "opened by the key of the form alone"
 _BY_LAUNCH: Final = "the EHR's authorization server says who comes"
+_BY_CDS_CLIENT: Final = "the EHR's own signed token says who calls (`Site.cds_clients`)"
 _PROBE: Final = "says how the service does, and nothing of any patient"
 
 PUBLIC: Final[Mapping[str, str]] = {
@@ -47,6 +48,9 @@ PUBLIC: Final[Mapping[str, str]] = {
     "smart.launch": _BY_LAUNCH,
     "smart.callback": _BY_LAUNCH,
     "smart.keys": _DEFINITIONS,
+    "cds.discovery": _DEFINITIONS,
+    "cds.call": _BY_CDS_CLIENT,
+    "cds.feedback": _BY_CDS_CLIENT,
     "monitoring.live": _PROBE,
     "monitoring.ready": _PROBE,
     "monitoring.metrics": _PROBE,

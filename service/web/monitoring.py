@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from service.errors import Unavailable
 from service.fhir.json import Json
+from service.records.feedback import HookStore
 from service.records.outbox import Problem, Reason, State, Target
 from service.records.ports import Backlog, Clock, Store
 
@@ -94,6 +95,7 @@ def readiness(store: Store, worker_alive: Callable[[], bool | None], targets_set
 def monitoring_routes(
     app: Flask,
     store: Store,
+    hook_store: HookStore,
     clock: Clock,
     worker_alive: Callable[[], bool | None],
     targets_set: Collection[str],
@@ -121,7 +123,7 @@ def monitoring_routes(
 
     @routes.get("/metrics")
     def metrics() -> ResponseReturnValue:
-        lines = [*traffic.lines(), *_outbox_lines(store, clock)]
+        lines = [*traffic.lines(), *_outbox_lines(store, clock), *_feedback_lines(hook_store)]
         return Response("\n".join(lines) + "\n", content_type=METRICS_TYPE)
 
     return routes
@@ -193,6 +195,18 @@ def _outbox_lines(store: Store, clock: Clock) -> Iterator[str]:
     yield from _metric("target_held", "gauge", "1 while a FHIR server is left alone; the reason is in /health/ready.")
     for target in targets:
         yield _sample("target_held", 1, target=target.name)
+
+
+def _feedback_lines(store: HookStore) -> Iterator[str]:
+    try:
+        counts = store.feedback_counts()
+    except Unavailable:
+        # `database_up` tells of it.
+        return
+    yield from _metric("cds_feedback_total", "counter", "What clinicians did with cards, by kind of card and page.")
+    for one in counts:
+        labels = {"card": one.kind or "unknown", "page": one.page or "", "outcome": one.outcome.value}
+        yield _sample("cds_feedback_total", one.count, **labels)
 
 
 def _metric(name: str, kind: str, explanation: str) -> tuple[str, str]:

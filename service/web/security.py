@@ -18,6 +18,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors "
 )
+_CROSS_ORIGIN = ("/fhir", "/cds-services")
 _EMBEDDED = ("/launch", "/callback", "/forms/", "/responses/")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CORS_METHODS = "GET, HEAD, POST, PUT, OPTIONS"
@@ -86,11 +87,11 @@ def register_security_headers(app: Flask, frame_origins: tuple[str, ...]) -> Non
 
 
 def register_cors(app: Flask, origins: tuple[str, ...]) -> None:
-    """Lets browser apps of these origins ("*" for any) call /fhir, without cookies."""
+    """Lets browser apps of these origins ("*" for any) call the APIs, without cookies."""
 
     @app.after_request
     def allow(answer: Response) -> Response:
-        if not origins or not request.path.startswith("/fhir"):
+        if not origins or not request.path.startswith(_CROSS_ORIGIN):
             return answer
         answer.vary.add("Origin")
         origin = request.headers.get("Origin")

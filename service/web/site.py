@@ -13,8 +13,10 @@ from service.fhir.json import Json
 from service.packs import Pack
 from service.records.access import TokenCheck
 from service.records.drafts import Drafts
-from service.records.ehr import LaunchStore
+from service.records.ehr import CdsClients, LaunchStore
 from service.records.evaluation import Evaluation
+from service.records.feedback import HookStore
+from service.records.guidance import Guidance
 from service.records.invitations import Invitation
 from service.records.launches import Launches
 from service.records.population import Population
@@ -45,6 +47,9 @@ class Site:
     drafts: Drafts
     launches: Launches
     launch_store: LaunchStore
+    guidance: Guidance
+    cds_clients: CdsClients
+    hook_store: HookStore
     invitation_of: Callable[[str], Invitation | None]
     public_keys: Callable[[], Json]
     ehr_reader: Callable[[str, str], AbstractContextManager[FhirServer]]
@@ -77,6 +82,10 @@ class Site:
         """The base addresses below which a reference means the same as a relative one."""
         return (self.fhir_base(request), *([self.fhir_server_url] if self.fhir_server_url else []))
 
+    def address(self, request: Request, path: str = "") -> str:
+        """The address of a path ("/launch") of this service as clients know it."""
+        return f"{self.public_url or request.host_url.rstrip('/')}{path}"
+
     def fhir_base(self, request: Request) -> str:
         """The FHIR base address as clients know it, without a trailing slash."""
-        return f"{self.public_url or request.host_url.rstrip('/')}/fhir"
+        return self.address(request, "/fhir")

@@ -82,7 +82,7 @@ def _asked(issuer: str) -> dict[str, Any]:
 
 
 def _here(site: Site, endpoint: str) -> str:
-    return f"{site.public_url or request.host_url.rstrip('/')}{url_for(endpoint)}"
+    return site.address(request, url_for(endpoint))
 
 
 def _with_cookie(answer: ResponseReturnValue, value: str) -> Response:

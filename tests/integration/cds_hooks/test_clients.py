@@ -1,0 +1,101 @@
+"""Who may call: an EHR that signs its requests, from over HTTP to the record that it may be told of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from service.bootstrap import Services
+from service.web.app import create_app
+from tests.browser.files import served_folder
+from tests.integration.cds_hooks.conftest import CHART, EHR, SERVICE, Caller, hook
+from tests.unit.records.samples import Clock
+
+KEY = ECKey.generate_key("P-384", {"kid": "k1"})
+ISSUER = "https://ehr.example/cds"
+
+
+@pytest.fixture
+def jwks_url(tmp_path: Path) -> Iterator[str]:
+    folder = tmp_path / "published"
+    folder.mkdir()
+    (folder / "jwks.json").write_text(json.dumps({"keys": [KEY.as_dict(private=False)]}), encoding="utf-8")
+    with served_folder(folder) as port:
+        yield f"http://127.0.0.1:{port}/jwks.json"
+
+
+@pytest.fixture
+def ehr_entry(jwks_url: str) -> str:
+    return f'cds_issuer = "{ISSUER}"\ncds_jwks_url = "{jwks_url}"\n'
+
+
+@pytest.fixture
+def signed(clock: Clock) -> Callable[..., dict[str, str]]:
+    """The Authorization header of a call to a path, each with a token of its own."""
+    numbers = iter(range(100))
+
+    def sign(path: str = SERVICE, **claims: Any) -> dict[str, str]:
+        now = int(clock().timestamp())
+        told = {
+            "iss": ISSUER,
+            "aud": f"http://localhost{path}",
+            "exp": now + 300,
+            "iat": now,
+            "jti": str(next(numbers)),
+        }
+        header = {"alg": "ES384", "kid": "k1", "typ": "JWT"}
+        return {"Authorization": f"Bearer {jwt.encode(header, {**told, **claims}, KEY, algorithms=['ES384'])}"}
+
+    return sign
+
+
+Signed = Callable[..., dict[str, str]]
+
+
+def test_a_call_that_is_signed_is_answered(caller: Caller, signed: Signed) -> None:
+    assert len(caller.cards(hook(CHART), **signed())) == 1
+    answer = caller.post({"feedback": [{"card": "c"}]}, f"{SERVICE}/feedback", **signed(f"{SERVICE}/feedback"))
+    assert answer.status_code == 400
+
+
+def test_discovery_tells_of_no_patient_and_asks_for_nothing(caller: Caller) -> None:
+    assert caller.discover()["id"] == "symptom-intake"
+
+
+@pytest.mark.parametrize("path", [SERVICE, f"{SERVICE}/feedback"])
+def test_others_are_refused_before_anything_is_read(caller: Caller, signed: Signed, path: str) -> None:
+    refused = caller.post(b"{", path)
+    assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="http://localhost"')
+    assert caller.errors(hook(CHART), 401, path, **signed("/cds-services/other"))
+    assert caller.errors(hook(CHART), 401, path, **signed(path, iss="https://evil.example"))
+
+
+def test_a_token_is_good_for_one_call(caller: Caller, signed: Signed) -> None:
+    headers = signed()
+    caller.cards(hook(CHART), **headers)
+    assert "used before" in caller.errors(hook(CHART), 401, **headers)[0]["message"]
+
+
+def test_its_charts_alone_are_told_of(caller: Caller, signed: Signed, answered: Callable[..., str]) -> None:
+    answered("case-07")
+    answered("case-05", subject={"reference": "https://other.example/fhir/Patient/1"})
+    answered("case-05", subject={"reference": "Patient/1"})
+    for server in (EHR, f"{EHR}/", None):
+        (card,) = caller.cards(hook(CHART, fhirServer=server), **signed())
+        assert card["indicator"] == "critical"
+    (error,) = caller.errors(hook(CHART, fhirServer="https://other.example/fhir"), 403, **signed())
+    assert error["expression"] == "fhirServer"
+
+
+def test_the_address_that_is_called_is_the_public_one(services: Services, signed: Signed) -> None:
+    site = replace(services.site(), public_url="https://intake.example")
+    caller = Caller(create_app(site).test_client())
+    caller.errors(hook(CHART), 401, **signed())
+    assert caller.cards(hook(CHART), **signed(aud=f"https://intake.example{SERVICE}"))
