@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks import pipeline, rules, validation
+from tests.benchmarks import cds, pipeline, rules, validation
 
 
 def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,3 +24,10 @@ def test_pipeline(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "npm @aehrc/sdc-template-extract 1.0.16 extracts" in printed
     assert "faster than the peer's extraction alone" in printed
+
+
+def test_cds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cds.main(["--rounds", "1", "--repetitions", "1", "--responses", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "empty Flask route" in printed
+    assert "a call within 500 ms" in printed
