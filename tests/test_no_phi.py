@@ -177,6 +177,36 @@ def test_a_form(client: FlaskClient, logs: pytest.LogCaptureFixture) -> None:
     _assert_silent(client, logs)
 
 
+def test_a_call_of_cds_hooks(client: FlaskClient, logs: pytest.LogCaptureFixture, response: Json) -> None:
+    assert (
+        _post(client, {**response, "subject": {"reference": f"https://{SENTINEL}.example/Patient/1"}}).status_code
+        == 201
+    )
+    token = {"access_token": SENTINEL, "token_type": "Bearer", "expires_in": 1, "scope": SENTINEL, "subject": SENTINEL}
+    call = {
+        "hook": "patient-view",
+        "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+        "context": {"userId": f"Practitioner/{SENTINEL}", "patientId": SENTINEL},
+    }
+    outcome = {
+        "resourceType": "OperationOutcome",
+        "issue": [{"severity": "error", "code": "x", "diagnostics": SENTINEL}],
+    }
+    for body, status in (
+        ({**call, "fhirServer": f"https://{SENTINEL}.example", "fhirAuthorization": token}, 412),
+        ({**call, "prefetch": {"conditions": outcome}}, 412),
+        ({**call, "prefetch": {"conditions": None}}, 200),
+        ({**call, "hook": SENTINEL}, 400),
+    ):
+        assert client.post("/cds-services/symptom-intake", json=body).status_code == status
+    reported = {"card": SENTINEL, "outcome": "overridden", "outcomeTimestamp": "2026-03-15T09:00:00Z"}
+    comment = {"feedback": [{**reported, "overrideReason": {"userComment": SENTINEL}}]}
+    headers = {"Authorization": f"Bearer {SENTINEL}"}
+    assert client.post("/cds-services/symptom-intake/feedback", json=comment, headers=headers).status_code == 200
+    assert client.post(f"/cds-services/{SENTINEL}", json=call).status_code == 404
+    _assert_silent(client, logs)
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 409, 412, 422, 429, 500, 503, None])
 def test_a_failing_delivery(
     services: Services, client: FlaskClient, logs: pytest.LogCaptureFixture, response: Json, status: int | None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+import requests
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import PageOf
@@ -80,6 +82,40 @@ def test_an_ehr_launch_from_the_chart_to_the_record(
     assert len(record.conditions) == 1
     sources = [one for group in response["item"] for one in group["item"] if one["linkId"] == "age-16-or-over"]
     assert sources[0]["extension"][0]["valueReference"]["reference"] == born.reference
+
+
+def test_from_a_card_in_the_chart_to_the_form_and_back_into_the_chart(
+    app: App, page_of: PageOf, fhir: FhirClient, born: SyntheticPatient, clinician: str
+) -> None:
+    def cards() -> list[Json]:
+        conditions = fhir.search("Condition", patient=id_of(born))
+        found = {"resourceType": "Bundle", "entry": [{"resource": one} for one in conditions]}
+        call = {
+            "hook": "patient-view",
+            "hookInstance": str(uuid4()),
+            "fhirServer": app.ehr.fhir_base,
+            "context": {"userId": clinician, "patientId": id_of(born)},
+            "prefetch": {"conditions": found},
+        }
+        answer = requests.post(f"{app.service.address}/cds-services/symptom-intake", json=call, timeout=30)
+        return list(answer.json()["cards"])
+
+    assert cards() == []
+    code = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "R25.3"}]}
+    active = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]}
+    subject = {"reference": born.reference}
+    fhir.create({"resourceType": "Condition", "clinicalStatus": active, "code": code, "subject": subject})
+    [card] = cards()
+    [link] = card["links"]
+    launch = app.ehr.launch(patient=id_of(born), fhirUser=clinician, appContext=link["appContext"])
+    page = page_of()
+    page.goto(f"{link['url']}?iss={app.ehr.fhir_base}&launch={launch}")
+    allow(page)
+    fill(page)
+    eventually(lambda: arrived(page))
+    [result] = cards()
+    assert result["indicator"] == "warning"
+    assert [one["url"] for one in result["links"]] == [page.url]
 
 
 def test_what_was_asked_line_by_line(app: App, page_of: PageOf, born: SyntheticPatient) -> None:
