@@ -15,11 +15,12 @@ from urllib.parse import quote
 
 from service.fhir.json import Json
 from service.packs import Pack
-from service.sdc.assessment import Assessment, Reason, RuleOutcome
+from service.sdc.assessment import Assessment, RuleOutcome
 from service.sdc.chart_trigger import MAX_TITLE_LENGTH, ChartTrigger
 from service.sdc.triage import Priority, Source
 
-_MARKUP: Final = re.compile(r"[\\`*_{}\[\]()#+|~!:@]|(?<=www)\.", re.IGNORECASE)
+# What makes markup within a line, and what makes addresses links: "://", "www." and "@". No text begins a line here.
+_MARKUP: Final = re.compile(r"[\\`*_\[\]|~!@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -98,7 +99,9 @@ def _fitted(beginning: str, end: str) -> str:
 def _paragraphs(result: Result) -> Iterator[str]:
     fired = result.assessment.fired
     deciding = [outcome for outcome in fired if outcome.rule.level == fired[0].rule.level]
-    yield "\n".join(_finding(outcome) for outcome in deciding)
+    for outcome in deciding:
+        yield f"**{_named(outcome)}**"
+        yield "\n".join(f"- {line}" for line in _grounds(outcome))
     others = [outcome for outcome in fired if outcome not in deciding]
     if others:
         yield f"Also: {'; '.join(_named(outcome) for outcome in others)}."
@@ -110,21 +113,17 @@ def _paragraphs(result: Result) -> Iterator[str]:
         yield markdown(result.disclaimer)
 
 
-def _finding(outcome: RuleOutcome) -> str:
-    """A rule as an item of a list: its title, the answers behind it, and where it comes from."""
-    parts = [f"**{_named(outcome)}**", *(_answered(reason) for reason in outcome.reasons)]
+def _grounds(outcome: RuleOutcome) -> Iterator[str]:
+    """The answers behind a rule, and where it comes from."""
+    for reason in outcome.reasons:
+        yield f"“{markdown(reason.question)}” {markdown(', '.join(reason.answers)) or 'not answered'}"
     if outcome.fault is not None:
-        parts.append("Not all of this could be evaluated")
-    parts.append(f"Source: {'; '.join(_cited(source) for source in outcome.rule.sources)}")
-    return f"- {'. '.join(parts)}."
+        yield "Not all of this could be evaluated."
+    yield f"Source: {'; '.join(_cited(source) for source in outcome.rule.sources)}"
 
 
 def _named(outcome: RuleOutcome) -> str:
     return markdown(f"{outcome.rule.id} {outcome.rule.title}")
-
-
-def _answered(reason: Reason) -> str:
-    return f"“{markdown(reason.question)}” {markdown(', '.join(reason.answers)) or 'not answered'}"
 
 
 def _cited(source: Source) -> str:

@@ -63,5 +63,8 @@ def _token(fields: Fields, patient: str | None) -> str | None:
 
 
 def _is_address(value: str) -> bool:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
     return parts.scheme in ("https", "http") and bool(parts.hostname) and not parts.query and not parts.fragment

@@ -94,16 +94,22 @@ def clock() -> Clock:
 
 
 @pytest.fixture
+def issuer() -> str:
+    """The FHIR base URL of the EHR."""
+    return EHR
+
+
+@pytest.fixture
 def ehr_entry() -> str:
     """What the file of EHRs says of this one beside its issuer and client id."""
     return ""
 
 
 @pytest.fixture
-def services(tmp_path: Path, page: Pack, clock: Clock, ehr_entry: str) -> Iterator[Services]:
+def services(tmp_path: Path, page: Pack, clock: Clock, issuer: str, ehr_entry: str) -> Iterator[Services]:
     """The service with one EHR."""
     file = tmp_path / "ehrs.toml"
-    file.write_text(f'[[ehr]]\nissuer = "{EHR}"\nclient_id = "app"\n{ehr_entry}', encoding="utf-8")
+    file.write_text(f'[[ehr]]\nissuer = "{issuer}"\nclient_id = "app"\n{ehr_entry}', encoding="utf-8")
     settings = load_settings(database_url=f"sqlite:///{tmp_path / 'intake.db'}", ehrs=file)
     services = start(settings, clock=clock, packs=(page,))
     yield services

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.bootstrap import Services
 from service.web.app import create_app
+from tests.browser.files import served_folder
 from tests.integration.cds_hooks.conftest import (
     AUTHORIZATION,
     CHART,
@@ -124,11 +127,10 @@ class TestResults:
         id_ = answered("case-08")
         (card,) = caller.cards(hook(EMPTY))
         assert card["summary"].endswith(", answers of 2026-03-15: Same day or emergency")
-        first, *others = card["detail"].split("\n\n")
-        assert first.startswith("- **U7 ")
-        assert "Lithium" in first
-        assert "Source: NHS Greater Glasgow" in first
-        assert others[-1].startswith("This is information only")
+        rule, grounds, *_, disclaimer = card["detail"].split("\n\n")
+        assert rule == "**U7 Twitching while taking lithium or theophylline**"
+        assert "Lithium\n- Source: NHS Greater Glasgow" in grounds
+        assert disclaimer.startswith("This is information only")
         assert card["links"] == [
             {"label": "All answers and the result", "url": f"http://localhost/responses/{id_}", "type": "absolute"}
         ]
@@ -255,6 +257,25 @@ class TestCharts:
         assert kinds(caller.cards(hook({"conditions": bundle(TWITCHING, following=f"{EHR}?p=2")}))) == [ASK]
 
 
+class TestWithAServerThatIsReallyAsked:
+    @pytest.fixture
+    def issuer(self, tmp_path: Path) -> Iterator[str]:
+        folder = tmp_path / "served" / "fhir"
+        folder.mkdir(parents=True)
+        (folder / "Condition").write_text(json.dumps(bundle(TWITCHING)), encoding="utf-8")
+        with served_folder(folder.parent) as port:
+            yield f"http://127.0.0.1:{port}/fhir"
+
+    def test_its_conditions_are_read(self, caller: Caller, issuer: str) -> None:
+        for server in (issuer, f"{issuer}/"):
+            assert kinds(caller.cards(hook(fhirServer=server, fhirAuthorization=AUTHORIZATION))) == [ASK]
+
+    def test_an_answer_that_is_none_is_told_of(self, caller: Caller, issuer: str, tmp_path: Path) -> None:
+        (tmp_path / "served" / "fhir" / "Condition").unlink()
+        (error,) = caller.errors(hook(fhirServer=issuer, fhirAuthorization=AUTHORIZATION), 412)
+        assert "HTTP 404" in error["message"]
+
+
 class TestRequests:
     @pytest.mark.parametrize(
         ("elements", "place"),
@@ -268,6 +289,8 @@ class TestRequests:
             ({"context": {"userId": "Practitioner/9", "patientId": "../1"}}, "context.patientId"),
             ({"context": {"userId": "9", "patientId": "1"}}, "context.userId"),
             ({"fhirServer": "ehr.example"}, "fhirServer"),
+            ({"fhirServer": "https://[ehr.example"}, "fhirServer"),
+            ({"fhirServer": "https://ehr.example/fhir?x=1"}, "fhirServer"),
             ({"fhirServer": None, "fhirAuthorization": AUTHORIZATION}, "fhirServer"),
             ({"fhirAuthorization": {**AUTHORIZATION, "access_token": "a\r\nb"}}, "fhirAuthorization.access_token"),
             ({"fhirAuthorization": {**AUTHORIZATION, "token_type": "MAC"}}, "fhirAuthorization.token_type"),

@@ -13,6 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from service.bootstrap import Services
+from service.config import Auth
 from service.web.app import create_app
 from tests.browser.files import served_folder
 from tests.integration.cds_hooks.conftest import CHART, EHR, SERVICE, Caller, hook
@@ -99,3 +100,17 @@ def test_the_address_that_is_called_is_the_public_one(services: Services, signed
     caller = Caller(create_app(site).test_client())
     caller.errors(hook(CHART), 401, **signed())
     assert caller.cards(hook(CHART), **signed(aud=f"https://intake.example{SERVICE}"))
+
+
+def test_where_the_api_asks_for_credentials_a_service_that_knows_no_client_answers_nobody(
+    services: Services, signed: Signed
+) -> None:
+    unnamed = {issuer: replace(ehr, cds_issuer=None) for issuer, ehr in services.launches.ehrs.items()}
+    closed = replace(
+        services,
+        settings=services.settings.model_copy(update={"auth": Auth.SMART}),
+        launches=replace(services.launches, ehrs=unnamed),
+    )
+    caller = Caller(create_app(closed.site()).test_client())
+    caller.errors(hook(CHART), 401)
+    caller.errors(hook(CHART), 401, **signed())

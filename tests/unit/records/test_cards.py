@@ -71,7 +71,7 @@ def test_what_patients_answered_is_quoted_as_text(page: Pack, text: str) -> None
     detail = result_card("u", result(replace(made, outcomes=outcomes)), Indicator.CRITICAL, "https://x.example")[
         "detail"
     ]
-    assert f"“Which?” {markdown(text)}." in detail
+    assert f"\n- “Which?” {markdown(text)}\n- Source: " in detail
 
 
 def test_sources_are_links_where_they_have_an_address(page: Pack) -> None:
@@ -81,16 +81,16 @@ def test_sources_are_links_where_they_have_an_address(page: Pack) -> None:
     detail = result_card("u", result(replace(made, outcomes=outcomes)), Indicator.CRITICAL, "https://x.example")[
         "detail"
     ]
-    assert r"Source: [A \[b\]](https://a.example/x_%28y%29%20z), guidance; Ours, policy." in detail
+    assert r"Source: [A \[b\]](https://a.example/x_%28y%29%20z), guidance; Ours, policy" in detail
 
 
 def test_only_the_rules_that_decide_are_explained_and_the_others_named(page: Pack) -> None:
     (first, *others) = result_card(
         "u", result(assessed(page, "case-10-pregnant-with-severe")), Indicator.CRITICAL, "x"
     )["detail"].split("\n\n")
-    assert first.startswith("- **U9 ")
-    assert first.count("\n") == 0
-    assert others[0].startswith("Also: P9 ")
+    assert first.startswith("**U9 ")
+    assert others[0].count("\n- Source: ") == 1
+    assert others[1].startswith("Also: P9 ")
     assert others[-1] == "No advice."
 
 
