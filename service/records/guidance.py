@@ -46,6 +46,15 @@ class Links:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """A card as it is sent, what is remembered of it, and the response whose result stands on it."""
+
+    body: Json
+    issued: IssuedCard
+    response: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Guidance:
     """Makes cards. `fhir_server_url` is the configured server, whose patients are referred to relatively."""
 
@@ -64,7 +73,7 @@ class Guidance:
         """The prefetch templates by key."""
         return templates(trigger for pack in self.packs for trigger in pack.plan.triggers)
 
-    def cards(self, request: HookRequest, client: Ehr | None, links: Links) -> list[Json]:
+    def cards(self, request: HookRequest, client: Ehr | None, links: Links) -> list[Card]:
         """The cards for a chart, results first. `client` is the EHR that proved to have sent the request.
 
         Raises Forbidden when the chart is another EHR's, and PreconditionFailed when it cannot be told whether the
@@ -74,7 +83,7 @@ class Guidance:
             text = "This fhirServer is not the one of the EHR that sent the request."
             raise Forbidden([error(IssueType.FORBIDDEN, text, "fhirServer")])
         issuer = request.server if client is None else client.issuer
-        made: list[tuple[IssuedCard, Json]] = []
+        made: list[Card] = []
         open_triggers: list[tuple[Pack, ChartTrigger]] = []
         for pack in self.packs:
             responses = self._responses(pack, self._subject(issuer, request.patient))
@@ -84,8 +93,8 @@ class Guidance:
             called = self._called(open_triggers, request, issuer, has_results=bool(made))
             made.extend(self._ask(pack, trigger, links) for pack, trigger in called)
         if made:
-            self.hook_store.keep_cards([issued for issued, _ in made])
-        return [card for _, card in made]
+            self.hook_store.keep_cards([card.issued for card in made])
+        return made
 
     def _subject(self, issuer: str | None, patient: str) -> str:
         is_own = issuer is None or issuer == self.fhir_server_url
@@ -101,7 +110,7 @@ class Guidance:
         found = self.store.search(Query(RESPONSE_TYPE, criteria, count=_LOOKED_AT, newest_first=True)).matches
         return sorted(found, key=lambda one: span(one["authored"]), reverse=True)
 
-    def _result(self, pack: Pack, responses: Sequence[Json], links: Links) -> Iterator[tuple[IssuedCard, Json]]:
+    def _result(self, pack: Pack, responses: Sequence[Json], links: Links) -> Iterator[Card]:
         """The card of the latest result, if it is pressing. A draft has a result only when a danger sign was given."""
         for response in responses:
             judged = self.evaluation.assess(response)
@@ -111,7 +120,8 @@ class Guidance:
             indicator = result.indicator
             if indicator is not None:
                 issued = self._issued(CardKind.RESULT, pack)
-                yield issued, result_card(issued.uuid, result, indicator, links.summary(response["id"]))
+                body = result_card(issued.uuid, result, indicator, links.summary(response["id"]))
+                yield Card(body, issued, response)
             return
 
     def _has_recent(self, responses: Sequence[Json], trigger: ChartTrigger) -> bool:
@@ -143,9 +153,9 @@ class Guidance:
             log.warning("a chart could not be read whole: it may call for more pages than were told")
         return called.values()
 
-    def _ask(self, pack: Pack, trigger: ChartTrigger, links: Links) -> tuple[IssuedCard, Json]:
+    def _ask(self, pack: Pack, trigger: ChartTrigger, links: Links) -> Card:
         issued = self._issued(CardKind.ASK, pack)
-        return issued, ask_card(issued.uuid, pack, trigger, links.launch)
+        return Card(ask_card(issued.uuid, pack, trigger, links.launch), issued)
 
     def _fetched(self, request: HookRequest, issuer: str | None) -> tuple[Json, ...]:
         if request.token is None or issuer is None:

@@ -18,13 +18,14 @@ _USER: Final = re.compile(r"(?:Practitioner|PractitionerRole|Patient|RelatedPers
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A chart that was opened: of the patient with the id `patient`, in an EHR.
+    """A chart that was opened: of the patient with the id `patient`, by `user` ("Practitioner/1"), in an EHR.
 
     `server` is the EHR's FHIR base URL without a trailing slash; `token` reads there, for this one request: it is kept
     nowhere. `prefetch` is what the EHR sent along, by key, as it came.
     """
 
     patient: str
+    user: str
     server: str | None
     token: str | None = field(repr=False)
     prefetch: Json = field(repr=False)
@@ -39,10 +40,12 @@ def read_request(body: Any) -> HookRequest:
     fields.text("hook", lambda value: value == PATIENT_VIEW, f"'{PATIENT_VIEW}', the hook of this service")
     fields.text("hookInstance", lambda value: _UUID.fullmatch(value) is not None, "a UUID")
     context = fields.object("context")
-    patient = None
+    patient, user = None, None
     if context is not None:
         patient = context.text("patientId", is_id, "the id of a Patient")
-        context.text("userId", lambda value: _USER.fullmatch(value) is not None, "a reference such as Practitioner/1")
+        user = context.text(
+            "userId", lambda value: _USER.fullmatch(value) is not None, "a reference such as Practitioner/1"
+        )
     authorization = fields.object("fhirAuthorization", required=False)
     server = fields.text("fhirServer", _is_address, "a FHIR base URL", required=authorization is not None)
     token = None if authorization is None else _token(authorization, patient)
@@ -50,7 +53,8 @@ def read_request(body: Any) -> HookRequest:
     if not isinstance(prefetch, dict | None):
         fields.refuse("prefetch", "'prefetch' must be an object.")
     fields.accept()
-    return HookRequest(str(patient), None if server is None else server.rstrip("/"), token, prefetch or {})
+    base = None if server is None else server.rstrip("/")
+    return HookRequest(str(patient), str(user), base, token, prefetch or {})
 
 
 def _token(fields: Fields, patient: str | None) -> str | None:

@@ -9,11 +9,15 @@ from flask.typing import ResponseReturnValue
 
 from service.errors import IssueType, NotFound, error
 from service.fhir.json import Json
+from service.records.access import Caller
+from service.records.audit import Interaction
 from service.records.ehr import Ehr
 from service.records.feedback import read_feedback
 from service.records.guidance import Links
 from service.records.hook_request import read_request
 from service.sdc.chart_trigger import PATIENT_VIEW
+from service.web.audit import audit
+from service.web.auth import call_as
 from service.web.content import body_json, json_answer
 from service.web.site import Site
 
@@ -38,8 +42,15 @@ def cds_routes(site: Site) -> Blueprint:
     def call(service_id: str) -> ResponseReturnValue:
         _check_service(service_id)
         client = _client(site)
+        chart = read_request(body_json(request))
         links = Links(site.address(request, url_for("smart.launch")), lambda response: _summary(site, response))
-        return json_answer({"cards": site.guidance.cards(read_request(body_json(request)), client, links)})
+        cards = site.guidance.cards(chart, client, links)
+        told = [card.response for card in cards if card.response is not None]
+        if client is not None and told:
+            user = f"{client.issuer}/{chart.user}"
+            call_as(Caller(client.cds_issuer or "", "", fhir_user=user, patient=None, scopes=()))
+            audit(site, Interaction.OPERATION, told)
+        return json_answer({"cards": [card.body for card in cards]})
 
     @routes.post("/<service_id>/feedback")
     def feedback(service_id: str) -> ResponseReturnValue:

@@ -14,6 +14,8 @@ from joserfc.jwk import ECKey
 
 from service.bootstrap import Services
 from service.config import Auth
+from service.fhir.models import model_issues
+from service.records.search import Query
 from service.web.app import create_app
 from tests.browser.files import served_folder
 from tests.integration.cds_hooks.conftest import CHART, EHR, SERVICE, Caller, hook
@@ -102,15 +104,34 @@ def test_the_address_that_is_called_is_the_public_one(services: Services, signed
     assert caller.cards(hook(CHART), **signed(aud=f"https://intake.example{SERVICE}"))
 
 
-def test_where_the_api_asks_for_credentials_a_service_that_knows_no_client_answers_nobody(
-    services: Services, signed: Signed
-) -> None:
-    unnamed = {issuer: replace(ehr, cds_issuer=None) for issuer, ehr in services.launches.ehrs.items()}
-    closed = replace(
-        services,
-        settings=services.settings.model_copy(update={"auth": Auth.SMART}),
-        launches=replace(services.launches, ehrs=unnamed),
-    )
-    caller = Caller(create_app(closed.site()).test_client())
-    caller.errors(hook(CHART), 401)
-    caller.errors(hook(CHART), 401, **signed())
+class TestUnderSmart:
+    """Where the API asks for access tokens."""
+
+    @pytest.fixture
+    def smart(self, services: Services) -> Services:
+        # No access token is checked in these tests, so nobody is asked how.
+        settings = {"auth": Auth.SMART, "auth_issuer": "https://login.example"}
+        return replace(services, settings=services.settings.model_copy(update=settings))
+
+    def test_a_service_that_knows_no_client_answers_nobody(self, smart: Services, signed: Signed) -> None:
+        unnamed = {issuer: replace(ehr, cds_issuer=None) for issuer, ehr in smart.launches.ehrs.items()}
+        closed = replace(smart, launches=replace(smart.launches, ehrs=unnamed))
+        caller = Caller(create_app(closed.site()).test_client())
+        caller.errors(hook(CHART), 401)
+        caller.errors(hook(CHART), 401, **signed())
+
+    def test_that_a_result_was_told_is_kept_with_who_and_whose(
+        self, smart: Services, signed: Signed, answered: Callable[..., str]
+    ) -> None:
+        caller = Caller(create_app(smart.site()).test_client())
+        assert len(caller.cards(hook(CHART), **signed())) == 1
+        assert smart.store.search(Query("AuditEvent", ())).total == 0
+        id_ = answered("case-07")
+        assert len(caller.cards(hook(CHART), **signed())) == 1
+        (event,) = smart.store.search(Query("AuditEvent", ())).matches
+        assert model_issues(event) == []
+        user, app = (agent["who"] for agent in event["agent"])
+        assert user == {"reference": f"{EHR}/Practitioner/9"}
+        assert app == {"identifier": {"value": ISSUER}}
+        references = [entity["what"].get("reference") for entity in event["entity"]]
+        assert references[:2] == [f"{EHR}/Patient/1", f"QuestionnaireResponse/{id_}"]
