@@ -19,7 +19,8 @@ from service.sdc.assessment import Assessment, RuleOutcome
 from service.sdc.chart_trigger import MAX_TITLE_LENGTH, ChartTrigger
 from service.sdc.triage import Priority, Source
 
-# What makes markup within a line, and what makes addresses links: "://", "www." and "@". No text begins a line here.
+# What makes markup within a line, and what makes addresses links: "://", "www." and "@". A patient's words never begin
+# a line.
 _MARKUP: Final = re.compile(r"[\\`*_\[\]|~!@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -91,9 +92,9 @@ def markdown(text: str) -> str:
 def _fitted(beginning: str, end: str) -> str:
     """Both, the beginning cut where they are longer than a summary may be."""
     room = MAX_TITLE_LENGTH - len(end)
-    return (
-        f"{beginning}{end}" if len(beginning) <= room else f"{beginning[: max(room - 1, 0)]}…{end}"[:MAX_TITLE_LENGTH]
-    )
+    if len(beginning) > room:
+        beginning = f"{beginning[: max(room - 1, 0)]}…"
+    return f"{beginning}{end}"[:MAX_TITLE_LENGTH]
 
 
 def _paragraphs(result: Result) -> Iterator[str]:
