@@ -54,7 +54,8 @@ class Caller:
         bounds = self.bounds(resource_type, permission)
         if bounds:
             return bounds
-        needed = f"{Level.PATIENT}/{resource_type}.{permission}"
+        level = next((scope.level for scope in self.scopes), Level.PATIENT)
+        needed = f"{level}/{resource_type}.{permission}"
         covering = [scope for scope in self.scopes if scope.covers(resource_type, permission)]
         text = " ".join(dict.fromkeys(_why_not(scope, resource_type) for scope in covering))
         text = text or f"No scope of the token lets it {_VERBS[permission]} {resource_type}: {needed} would."

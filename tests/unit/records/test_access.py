@@ -89,12 +89,13 @@ class TestBounds:
     def test_a_search_that_cannot_be_honoured_gives_no_right(self, search: str) -> None:
         with pytest.raises(Forbidden, match="cannot be honoured") as refusal:
             caller(f"system/Observation.rs?{search}").demand("Observation", Permission.READ)
-        assert refusal.value.scope == "patient/Observation.r"
+        assert refusal.value.scope == "system/Observation.r"
 
     @pytest.mark.parametrize(
         ("scope", "reason"),
         [
             ("openid", "No scope of the token lets it read Observation: patient/Observation.r would."),
+            ("system/Condition.rs", "No scope of the token lets it read Observation: system/Observation.r would."),
             ("patient/*.rs", "needs the claim patient"),
             ("user/*.rs", "needs the claim fhirUser"),
         ],
