@@ -171,10 +171,10 @@ class Intake:
             if before is None:
                 raise NotFound([error(IssueType.NOT_FOUND, "There is no such QuestionnaireResponse here.")])
             expect_subject(localised(response, self.target_base_url), within)
-            _check_update(response, localised(response, self.target_base_url), before)
             version = int(before["meta"]["versionId"])
             if if_match is not None and if_match != version:
                 raise _not_newest(response_id)
+            _check_update(response, localised(response, self.target_base_url), before)
             try:
                 return self.save(response, response_id, version, target, within)
             except PreconditionFailed:

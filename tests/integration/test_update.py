@@ -97,6 +97,15 @@ def test_a_complete_response_is_not_replaced(client: FlaskClient, make_response:
     assert "Only a response that is in-progress" in issues_of(answer)[0]["details"]["text"]
 
 
+def test_who_did_not_see_that_a_draft_was_completed_is_told_to_read_it_again(
+    client: FlaskClient, draft: Response, make_response: MakeResponse
+) -> None:
+    assert put(client, {**make_response(), "id": draft["id"]}, If_Match='W/"1"').status_code == 200
+    answer = put(client, draft, If_Match='W/"1"')
+    assert answer.status_code == 412
+    assert "completed meanwhile" in issues_of(answer)[0]["details"]["text"]
+
+
 def test_prefer_minimal(client: FlaskClient, draft: Response) -> None:
     answer = put(client, draft, Prefer="return=minimal")
     assert (answer.status_code, answer.get_data()) == (200, b"")
