@@ -55,10 +55,11 @@ class Service:
     """One database, and `symptom-intake serve` on it; keeps its port over kill and start.
 
     `folder` takes the database and the log. `settings` are settings by their name after SYMPTOM_INTAKE_; nothing of the
-    environment of the tests reaches the service but PATH. It runs in a process group of its own.
+    environment of the tests reaches the service but PATH. `port` 0 means any free one, chosen at the first start. It
+    runs in a process group of its own.
     """
 
-    def __init__(self, folder: Path, fhir_server_url: str | None, **settings: object) -> None:
+    def __init__(self, folder: Path, fhir_server_url: str | None, *, port: int = 0, **settings: object) -> None:
         self.log = folder / "service.log"
         self.settings: dict[str, object] = {
             "DATABASE_URL": f"sqlite:///{folder / 'intake.db'}",
@@ -66,7 +67,7 @@ class Service:
             "DELIVERY_POLL_SECONDS": POLL_SECONDS,
             **settings,
         }
-        self._port = 0
+        self._port = port
         self._http = requests.Session()
         self._process: subprocess.Popen[bytes] | None = None
         self._fhir: FhirClient | None = None
@@ -205,9 +206,9 @@ class Service:
 
 
 @contextmanager
-def serving(folder: Path, fhir_server_url: str | None, **settings: object) -> Iterator[Service]:
+def serving(folder: Path, fhir_server_url: str | None, *, port: int = 0, **settings: object) -> Iterator[Service]:
     """Our service, started; killed at the end."""
-    service = Service(folder, fhir_server_url, **settings)
+    service = Service(folder, fhir_server_url, port=port, **settings)
     try:
         service.start()
         yield service

@@ -28,11 +28,12 @@ class EhrFailed(RuntimeError):
 class Ehr:
     """One EHR on the loopback interface, in a process group of its own.
 
-    `folder` takes its log. `fhir_server_url` is the base of the FHIR server behind it. The process lives as long as its
-    standard input is open, so it ends with the process that started it, even one that was killed.
+    `folder` takes its log. `fhir_server_url` is the base of the FHIR server behind it; with None it is an authorization
+    server alone. The process lives as long as its standard input is open, so it ends with the process that started it,
+    even one that was killed.
     """
 
-    def __init__(self, folder: Path, fhir_server_url: str) -> None:
+    def __init__(self, folder: Path, fhir_server_url: str | None) -> None:
         self.log = folder / "ehr.log"
         self._fhir_server_url = fhir_server_url
         self._http = Session()
@@ -57,9 +58,10 @@ class Ehr:
             raise EhrFailed("The EHR runs already")
         if not (PROJECT / "node_modules").is_dir():
             raise EhrFailed("Its npm packages are not installed: tests/run does that")
+        behind = [] if self._fhir_server_url is None else ["--fhir", self._fhir_server_url]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["node", "server.mjs", "--fhir", self._fhir_server_url],
+                ["node", "server.mjs", *behind],
                 cwd=PROJECT, stdin=subprocess.PIPE, stdout=log, stderr=log, process_group=0,
             )  # fmt: skip
         self._issuer = eventually(self._announced)
@@ -83,6 +85,10 @@ class Ehr:
         """
         client: Json = self._control("POST", "clients", metadata)
         return client
+
+    def register_api(self, base: str, token_format: str) -> None:
+        """Let apps ask for access tokens for another API than its own: `jwt`, or `opaque` (checked by asking)."""
+        self._control("POST", "apis", {"base": base, "token_format": token_format})
 
     def launch(self, **context: object) -> str:
         """A launch id. `context` (patient, encounter, intent, fhirContext, ...) goes into the token response as it is.

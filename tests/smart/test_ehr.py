@@ -474,6 +474,38 @@ def test_assertions_that_smart_forbids(ehr: Ehr) -> None:
     assert [answer.status_code for answer in answers] == [401] * (len(wrong) + 1) + [200]
 
 
+# Tokens for other APIs
+
+
+def test_tokens_for_another_api(ehr: Ehr, app: App) -> None:
+    api = "https://intake.example/fhir"
+    ehr.register_api(api, "jwt")
+    claims = claims_of(app.signs_in(launch=ehr.launch(patient="p1"), aud=api)["access_token"])
+    assert (claims["aud"], claims["patient"]) == (api, "p1")
+    nightly = App(ehr, grant_types=["client_credentials"])
+    asked = {"grant_type": "client_credentials", "scope": "system/Observation.rs"}
+    assert claims_of(nightly.token(**asked, resource=api).json()["access_token"])["aud"] == api
+    assert nightly.token(**asked, resource=f"{api}/unknown").json()["error"] == "invalid_target"
+
+
+def test_opaque_tokens_are_asked_about(ehr: Ehr, app: App) -> None:
+    api = "https://other-intake.example/fhir"
+    ehr.register_api(api, "opaque")
+    token = app.signs_in(launch=ehr.launch(patient="p1"), aud=api)["access_token"]
+    owner = ehr.register_client(grant_types=[])
+
+    def asked(token: str, secret: str) -> Json:
+        address, credentials = f"{ehr.issuer}/introspect", (owner["client_id"], secret)
+        told: Json = requests.post(address, data={"token": token}, auth=credentials, timeout=30).json()
+        return told
+
+    told = asked(token, owner["client_secret"])
+    assert (told["active"], told["aud"], told["patient"]) == (True, api, "p1")
+    assert told["client_id"] == app.client["client_id"]
+    assert asked("another", owner["client_secret"]) == {"active": False}
+    assert asked(token, "another")["error"] == "invalid_client"
+
+
 # The FHIR base
 
 

@@ -6,14 +6,17 @@ import MemoryAdapter from "oidc-provider/lib/adapters/memory_adapter.js";
 import { consentPage, errorPage } from "./pages.mjs";
 import { resourceScope } from "./scopes.mjs";
 
-export const ROUTES = { authorization: "/authorize", token: "/token", revocation: "/revoke", jwks: "/jwks" };
+export const ROUTES = {
+  authorization: "/authorize", token: "/token", revocation: "/revoke", introspection: "/introspect", jwks: "/jwks",
+};
 export const CLIENT_AUTHENTICATION = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
 export const ASSERTION_ALGORITHMS = ["RS384", "ES384"];
 const IDENTITY_SCOPES = ["openid", "fhirUser", "profile", "offline_access"];
 export const SERVICE_SCOPES = [...IDENTITY_SCOPES, "online_access", "launch", "launch/patient", "launch/encounter"];
 const ASSERTION_SECONDS = 300;
 
-// Resolves to {provider, publicKeys}. `state` is what the control API of server.mjs reads and writes.
+// Resolves to {provider, publicKeys}. `state` is what the control API of server.mjs reads and writes. Tokens are for
+// `fhirBase`, unless the request names another of state.apis (`aud` of SMART, or `resource` of RFC 8707).
 export async function authorizationServer(state, issuer, fhirBase) {
   const { privateKey } = await generateKeyPair("RS256", { extractable: true });
   const key = { ...(await exportJWK(privateKey)), alg: "RS256", use: "sig", kid: randomBytes(8).toString("hex") };
@@ -38,15 +41,16 @@ export async function authorizationServer(state, issuer, fhirBase) {
   }
 
   function describeFhir(ctx, resource, client) {
-    if (resource !== fhirBase) throw new errors.InvalidTarget();
+    const accessTokenFormat = state.apis.get(resource);
+    if (accessTokenFormat === undefined) throw new errors.InvalidTarget();
     const isBackend = ctx.oidc.params.grant_type === "client_credentials";
     const scopes = granted(scopesInPlay(ctx.oidc), { client, isBackend });
     if (isBackend && !scopes.length) throw new errors.InvalidScope("no scope of a backend service was asked for");
-    return { scope: scopes.join(" "), audience: fhirBase, accessTokenFormat: "jwt", jwt: { sign: { alg: "RS256" } } };
+    return { scope: scopes.join(" "), audience: resource, accessTokenFormat, jwt: { sign: { alg: "RS256" } } };
   }
 
   function checkAudience(_ctx, aud) {
-    if (aud !== fhirBase) throw new errors.InvalidRequest(`aud must be ${fhirBase}`);
+    if (!state.apis.has(aud)) throw new errors.InvalidRequest(`aud must be ${[...state.apis.keys()].join(" or ")}`);
   }
 
   function checkLaunch(ctx, launch) {
@@ -88,9 +92,10 @@ export async function authorizationServer(state, issuer, fhirBase) {
       rpInitiatedLogout: { enabled: false },
       revocation: { enabled: true },
       clientCredentials: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: (_ctx, client) => client.clientAuthMethod !== "none" },
       resourceIndicators: {
         enabled: true,
-        defaultResource: () => fhirBase,
+        defaultResource: ({ oidc: { params } }) => (state.apis.has(params.aud) ? params.aud : fhirBase),
         useGrantedResource: () => true,
         getResourceServerInfo: describeFhir,
       },
@@ -142,8 +147,8 @@ export async function authorizationServer(state, issuer, fhirBase) {
     const refused = requested.filter((scope) => !allowed.includes(scope));
     grant.addOIDCScope(allowed.filter((scope) => IDENTITY_SCOPES.includes(scope)));
     grant.rejectOIDCScope(refused.filter((scope) => IDENTITY_SCOPES.includes(scope)));
-    grant.addResourceScope(fhirBase, allowed);
-    grant.rejectResourceScope(fhirBase, refused);
+    grant.addResourceScope(params.resource, allowed);
+    grant.rejectResourceScope(params.resource, refused);
     const grantId = await grant.save();
     state.contexts.set(grantId, launch?.context ?? { patient: answer.get("patient") ?? undefined });
     return { login: { accountId }, consent: { grantId } };

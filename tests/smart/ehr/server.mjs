@@ -1,4 +1,5 @@
-// A test EHR in front of a real FHIR server: node server.mjs --fhir URL [--port NUMBER].
+// A test EHR in front of a real FHIR server: node server.mjs [--fhir URL] [--port NUMBER]. Without one it is an
+// authorization server alone.
 // "EHR at http://…" on standard output tells that it is ready. It ends when its standard input does.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -20,9 +21,10 @@ const SETTINGS = {
   refuse_refresh: false, // a refresh answers invalid_grant
   refuse_fhir: null, // the status that FHIR requests answer whatever their token
 };
-const state = { clientScopes: new Map(), contexts: new Map(), generation: 0 };
+// `apis` has, by its base URL, the format of the access tokens for each API: jwt or opaque.
+const state = { clientScopes: new Map(), contexts: new Map(), apis: new Map(), generation: 0 };
 
-// Clients and what they were granted stay.
+// Clients, APIs and what was granted stay.
 function reset() {
   Object.assign(state, { settings: { ...SETTINGS }, launches: new Map(), patients: [], log: [] });
 }
@@ -46,6 +48,11 @@ async function registerClient(provider, { scope, ...wanted }) {
   return { scope, ...metadata };
 }
 
+function registerApi({ base, token_format }) {
+  state.apis.set(base, token_format);
+  return {};
+}
+
 function registerLaunch({ fhirUser, scope_limit, ...context }) {
   const launch = randomBytes(8).toString("hex");
   state.launches.set(launch, { fhirUser, scope_limit, context });
@@ -60,6 +67,7 @@ function changeSettings(changes) {
 
 const controls = (provider) => ({
   "POST /test/clients": (metadata) => registerClient(provider, metadata),
+  "POST /test/apis": registerApi,
   "POST /test/launches": registerLaunch,
   "POST /test/patients": (patients) => (state.patients = patients),
   "POST /test/settings": changeSettings,
@@ -84,14 +92,15 @@ server.listen(Number(options.port), "127.0.0.1");
 await once(server, "listening");
 const issuer = `http://127.0.0.1:${server.address().port}`;
 const base = `${issuer}/fhir`;
+registerApi({ base, token_format: "jwt" });
 const { provider, publicKeys } = await authorizationServer(state, issuer, base);
 const routes = controls(provider);
 const authorize = provider.callback();
-const fhir = fhirServer(state, { base, upstream: options.fhir, issuer, publicKeys });
+const fhir = options.fhir && fhirServer(state, { base, upstream: options.fhir, issuer, publicKeys });
 server.on("request", (request, response) => {
   const serve = request.url.startsWith("/test/")
     ? (...pair) => control(routes, ...pair)
-    : /^\/fhir([/?]|$)/.test(request.url) ? fhir : authorize;
+    : fhir && /^\/fhir([/?]|$)/.test(request.url) ? fhir : authorize;
   Promise.resolve(serve(request, response)).catch((error) => {
     console.error(error);
     response.writeHead(500).end();
