@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.hapi.client import FhirClient, Json
 from tests.smart.ehr import Ehr
 
 RIGHTS = ("QuestionnaireResponse.crus", "Observation.rs", "Condition.rs", "Provenance.rs")
+REDIRECT_URI = "http://127.0.0.1:1/callback"
+PATIENT_APP = {"redirect_uris": [REDIRECT_URI], "token_endpoint_auth_method": "none"}
 BACKEND_APP = {"grant_types": ["client_credentials"]}
 
 
@@ -42,8 +45,18 @@ KIT = Client(
     token_format="jwt",
     errors={401: "Error", 403: "Error", 412: "Error"},
 )
-CLIENTS = (KIT,)
+FHIRCLIENT = Client(
+    name="fhirclient",
+    command=(sys.executable, "-m", "tests.clients.fhirclient_app"),
+    folder=Path(__file__).parent.parent.parent,
+    app=PATIENT_APP,
+    level="patient",
+    token_format="jwt",
+    errors={401: "FHIRUnauthorizedException", 403: "FHIRPermissionDeniedException"},
+)
+CLIENTS = (KIT, FHIRCLIENT)
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=str)
+# fhirclient has no operations, no conditions and no If-Match.
 who_can_do_more = pytest.mark.parametrize("client", [KIT], ids=str)
 
 
