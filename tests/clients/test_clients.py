@@ -11,6 +11,7 @@ import pytest
 
 from tests.clients.ordering import PAGE_SIZE, order, run
 from tests.clients.protected import protected_api, system_token
+from tests.hapi import hapi
 from tests.hapi.client import FhirClient, Json
 from tests.smart.ehr import Ehr
 
@@ -54,10 +55,23 @@ FHIRCLIENT = Client(
     token_format="jwt",
     errors={401: "FHIRUnauthorizedException", 403: "FHIRPermissionDeniedException"},
 )
-CLIENTS = (KIT, FHIRCLIENT)
+HAPI = Client(
+    name="HAPI",
+    command=tuple(hapi.command("ApiClient")),
+    folder=hapi.PROJECT,
+    app=BACKEND_APP,
+    level="system",
+    token_format="opaque",
+    errors={
+        401: "AuthenticationException",
+        403: "ForbiddenOperationException",
+        412: "PreconditionFailedException",
+    },
+)
+CLIENTS = (KIT, FHIRCLIENT, HAPI)
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=str)
 # fhirclient has no operations, no conditions and no If-Match.
-who_can_do_more = pytest.mark.parametrize("client", [KIT], ids=str)
+who_can_do_more = pytest.mark.parametrize("client", [KIT, HAPI], ids=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,8 @@ def visit(client: Client, visits: Visits) -> Visit:
 
 
 def _visit(client: Client, authorization_server: Ehr, folder: Path) -> Visit:
+    if client is HAPI:
+        hapi.build()
     app = authorization_server.register_client(**client.app)
     scope = " ".join(f"{client.level}/{right}" for right in RIGHTS)
     with protected_api(folder, authorization_server, client.token_format) as base:

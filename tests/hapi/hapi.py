@@ -45,6 +45,12 @@ def build() -> None:
         stamp.touch()
 
 
+def command(main_class: str, *properties: str) -> list[str]:
+    """How a main class of the project is started, from its folder, once it is built."""
+    classes = os.pathsep.join(("target/classes", "target/lib/*"))
+    return [*JAVA, *properties, "-cp", classes, f"example.intake.{main_class}"]
+
+
 class Hapi:
     """One HAPI server on the loopback interface; keeps its port, and with a file its data, over stop and start.
 
@@ -81,8 +87,7 @@ class Hapi:
         build()
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                [*JAVA, *self._properties(), "-cp", os.pathsep.join(("target/classes", "target/lib/*")),
-                 "example.intake.HapiServer"],
+                command("HapiServer", *self._properties()),
                 cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         self._base_url = self._await_ready()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.hapi.hapi import JAVA, PROJECT, build
+from tests.hapi.hapi import PROJECT, build, command
 from tests.integration.cds_hooks.conftest import CHART, EMPTY, Caller, hook
 
 Json = dict[str, Any]
@@ -20,11 +19,9 @@ def read_by_hapi(*values: tuple[str, Json]) -> list[Json]:
     """What HAPI understood of each value, by its class for it."""
     build()
     lines = "".join(f"{name}\t{json.dumps(value)}\n" for name, value in values)
-    classes = os.pathsep.join(("target/classes", "target/lib/*"))
     reader = subprocess.run(
-        [*JAVA, "-cp", classes, "example.intake.CdsHooksReader"],
-        cwd=PROJECT, input=lines, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        command("CdsHooksReader"), cwd=PROJECT, input=lines, capture_output=True, text=True, check=False
+    )
     assert reader.returncode == 0, reader.stderr
     return [_valued(json.loads(line)) for line in reader.stdout.splitlines()]
 
