@@ -19,6 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where the run is split (-n), what needs the FHIR server shares one; everything else is split by file."""
+    for item in items:
+        needs_server = "fhir_server" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("fhir-server" if needs_server else str(item.path)))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

@@ -32,6 +32,7 @@ from service.web.form_reading import Proposals, proposals_of
 from service.web.site import Site
 
 COOKIE: Final = "draft"
+_TIME_TO_ANSWER: Final = timedelta(hours=1)
 _MOST_OFFSET_MINUTES: Final = 14 * 60
 
 
@@ -185,7 +186,7 @@ def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> 
     pack = published(site, page)
     launch = site.launch_store.launch(id_)
     invitation = site.invitation_of(id_)
-    if invitation is not None and not _stands(site, invitation, kept=response is not None):
+    if invitation is not None and not _stands(site.clock(), invitation, kept=response is not None):
         _refuse("uninvited", 410, page)
     if response is None:
         blank = _blank(site, pack, id_, launch, invitation)
@@ -198,9 +199,13 @@ def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> 
     return Visit(site, pinned, id_, key, response, kept=True, launch=launch)
 
 
-def _stands(site: Site, invitation: Invitation, *, kept: bool) -> bool:
-    """Whether an invitation may be followed: not taken back, and begun before it ended."""
-    return invitation.revoked_at is None and (kept or site.clock() < invitation.expires_at)
+def _stands(now: datetime, invitation: Invitation, *, kept: bool) -> bool:
+    """Whether an invitation may be followed: not taken back, and begun before it ended.
+
+    What was answered on a page that was opened in time is taken a while longer.
+    """
+    ends_at = invitation.expires_at + (_TIME_TO_ANSWER if request.method == "POST" else timedelta())
+    return invitation.revoked_at is None and (kept or now < ends_at)
 
 
 def _blank(site: Site, pack: Pack, id_: str, launch: Launch | None, invitation: Invitation | None) -> Json:

@@ -98,6 +98,19 @@ def test_who_has_begun_can_come_back_after_it_ended(browser: Browser, clock: Clo
     assert "Step 2 of 6" in browser.open(address).heading
 
 
+@pytest.mark.parametrize(("minutes", "is_taken"), [(59, True), (61, False)])
+def test_a_page_opened_in_time_is_taken_within_an_hour(
+    browser: Browser, clock: Clock, services: Services, minutes: int, is_taken: bool
+) -> None:
+    browser.open(link("--patient", "123", "--days", "3"))
+    clock.advance(days=3, minutes=minutes)
+    browser.send(**QUIET[0])
+    if is_taken:
+        assert only_response(services)["subject"] == {"reference": "Patient/123"}
+    else:
+        assert is_over(browser.page)
+
+
 def test_an_invitation_taken_back_opens_nothing(browser: Browser, services: Services) -> None:
     address = link("--patient", "123")
     browser.open(address)
