@@ -79,7 +79,7 @@ def test_a_result_is_not_for_who_knows_its_id(
         for address in (f"/responses/{draft_id(KEY)}{rest}", f"/responses/{draft_id(KEY)}{rest}?key=other"):
             page = browser.open(address)
             assert page.status == 403
-            assert page.heading == "This result is not opened that way"
+            assert page.heading == "This result opens by the link of its form"
         assert browser.open(f"/responses/none{rest}").status == 403
 
 
@@ -99,3 +99,15 @@ def test_an_opened_result_is_kept_in_the_audit(
     (event,) = (one["resource"] for one in api.get("/fhir/AuditEvent?patient=1").json["entry"])
     assert event["agent"][0]["who"] == {"display": "who has the key of the form"}
     assert event["agent"][0]["requestor"]
+
+
+def test_the_start_page_offers_nothing_that_is_refused(app: Flask) -> None:
+    browser = Browser(app)
+    page = browser.open("/")
+    assert "Use the link that your health care provider sent you" in page.text
+    links = [link for link in page.links if link.startswith(("/", "https://intake.example/"))]
+    assert len(links) > 5
+    for link in links:
+        path = link.removeprefix("https://intake.example")
+        with browser.client.get(path, headers={"Accept": "*/*"}, follow_redirects=True) as answer:
+            assert answer.status_code == 200, link
