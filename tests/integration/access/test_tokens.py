@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from service.web.app import create_app
 from tests.integration.access.conftest import EVERYTHING, Api, MakeServices
-from tests.integration.answers import issues_of
+from tests.integration.answers import MakeResponse, issues_of
 from tests.integration.issuer import AUDIENCE, CLIENT, Issuer
 
 PATH = "/fhir/Observation"
@@ -134,3 +136,24 @@ class TestPublished:
         assert refused.status_code == 401
         assert refused.headers["Access-Control-Allow-Origin"] == "https://app.example"
         assert "WWW-Authenticate" in refused.headers["Access-Control-Expose-Headers"]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_tokens_and_who_they_name_stand_in_no_log_and_no_answer(
+    api: Api, make_response: MakeResponse, caplog: pytest.LogCaptureFixture, good: bool
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    bad = replace(api, token="Zaphod.Zaphod.Zaphod")
+    caller = api.as_(EVERYTHING, sub="ZaphodB", patient="Zaphod42") if good else bad
+    answers = [
+        caller.get(PATH),
+        caller.get(f"{PATH}?patient=Zaphod42"),
+        caller.post("/fhir/QuestionnaireResponse", make_response(subject={"reference": "Patient/Zaphod42"})),
+    ]
+    assert {answer.status_code < 400 for answer in answers} == {good}
+    told = [record.getMessage() for record in caplog.records]
+    assert any("route=" in line for line in told)
+    secrets = [caller.token, "ZaphodB", "Zaphod42"] if good else ["Zaphod"]
+    assert not [line for line in told for secret in secrets if secret in line]
+    if not good:
+        assert not [one for one in answers if "Zaphod" in one.text or "Zaphod" in str(one.headers)]
