@@ -13,6 +13,7 @@ from service.cli.keys import keys
 from service.cli.outbox import outbox
 from service.cli.pages import pack
 from service.cli.population import populate
+from service.cli.publishing import publish
 from service.cli.responses import assess, extract, fhirpath, validate
 from service.cli.serving import deliver, serve
 
@@ -52,3 +53,4 @@ for _command in (
     db,
 ):
     main.add_command(_command)
+pack.add_command(publish)

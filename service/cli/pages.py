@@ -14,7 +14,7 @@ from service.packs import Pack, PackInvalid, load_pack, load_packs
 from service.packs.loader import QUESTIONNAIRE_FILE
 from service.packs.vignettes import load_vignettes, run_vignette
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.group()
@@ -23,7 +23,7 @@ def pack() -> None:
 
 
 @pack.command()
-@click.argument("folder", type=_FOLDER, required=False)
+@click.argument("folder", type=FOLDER, required=False)
 def check(folder: Path | None) -> None:
     """Load the page in FOLDER, every page below it, or the published pages; say what is unusable.
 
@@ -31,12 +31,12 @@ def check(folder: Path | None) -> None:
     Example:
       symptom-intake pack check questionnaires/muscle-fasciculation
     """
-    for page in _pages(folder):
+    for page in loaded_pages(folder):
         click.echo(f"{page.name} {page.version}: usable. {_contents(page)}")
 
 
 @pack.command()
-@click.argument("folder", type=_FOLDER, required=False)
+@click.argument("folder", type=FOLDER, required=False)
 def test(folder: Path | None) -> None:
     """Run the vignettes of the page in FOLDER, of every page below it, or of the published pages.
 
@@ -59,7 +59,8 @@ def test(folder: Path | None) -> None:
         raise click.exceptions.Exit(EXIT_FAULT)
 
 
-def _pages(folder: Path | None) -> Iterator[Pack]:
+def loaded_pages(folder: Path | None) -> Iterator[Pack]:
+    """The page in `folder`, every page below it, or the published pages. Ends the command when one is unusable."""
     roots = page_folders(read_settings()) if folder is None else (folder,)
     issues: list[Issue] = []
     for root in roots:
