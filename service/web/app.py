@@ -14,7 +14,9 @@ from service.web.helplines import dialled
 from service.web.monitoring import monitoring_routes
 from service.web.operations import operation_routes
 from service.web.populating import questionnaire_operation_routes
+from service.web.published_api import published_routes
 from service.web.rate_limit import register_rate_limit
+from service.web.rest import register_negotiation
 from service.web.result import result_routes
 from service.web.security import register_cors, register_request_id, register_security_headers, register_trusted_hosts
 from service.web.site import Site
@@ -41,6 +43,8 @@ def create_app(site: Site) -> Flask:
     if site.rate_limit is not None:
         register_rate_limit(app, site.rate_limit)
     register_auth(app, site)
+    register_negotiation(app)
+    app.register_blueprint(published_routes(site))
     app.register_blueprint(fhir_routes(site))
     app.register_blueprint(operation_routes(site))
     app.register_blueprint(questionnaire_operation_routes(site))

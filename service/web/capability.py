@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 
-from service.fhir.json import Json
+from service.fhir.json import Json, parse
+from service.records.searchable import PARAMETERS, PATIENT_PARAMETERS
+from service.web.publications import PUBLISHED_PARAMETERS, PUBLISHED_TYPES
 
 CANONICAL_BASE = "https://symptom-intake.example/fhir"
-ASSESS_ID = "QuestionnaireResponse-assess"
 _VALIDATE = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 _EXTRACT = "http://hl7.org/fhir/uv/sdc/OperationDefinition/QuestionnaireResponse-extract"
-_ASSESS = f"{CANONICAL_BASE}/OperationDefinition/{ASSESS_ID}"
+_ASSESS = f"{CANONICAL_BASE}/OperationDefinition/QuestionnaireResponse-assess"
 _POPULATE = "http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-populate"
-PACKAGE_ID = "Questionnaire-package"
-_PACKAGE = f"{CANONICAL_BASE}/OperationDefinition/{PACKAGE_ID}"
+_PACKAGE = f"{CANONICAL_BASE}/OperationDefinition/Questionnaire-package"
 OPERATIONS: Mapping[str, Mapping[str, str]] = {
     "Questionnaire": {"populate": _POPULATE, "questionnaire-package": _PACKAGE},
     "QuestionnaireResponse": {"validate": _VALIDATE, "assess": _ASSESS, "extract": _EXTRACT},
 }
 """The operations on each type, and the canonicals of their definitions."""
+
+
+RESPONSE_TYPE = "QuestionnaireResponse"
+RECORD_TYPES = tuple(PARAMETERS)
+_RECORD_INTERACTIONS = ("read", "vread", "history-instance", "search-type")
+_PROVENANCE = "Provenance:target"
+_DOCUMENTATION = {
+    RESPONSE_TYPE: "Responses to the published pages: in-progress, completed, amended, entered-in-error.",
+    "AuditEvent": "Who read or wrote which patient's data, where tokens are asked for. A scope must name it.",
+}
+_PUBLISHED_DOCUMENTATION = "The artifacts of the published pages; a Questionnaire's id is its folder's name."
+_DEFINITION_DOCUMENTATION = "The operations of this service's own."
+_RECORD_DOCUMENTATION = "What this service extracted from responses, as delivered or waiting for delivery."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +47,34 @@ class ResourceCapability:
     documentation: str
 
 
-def capability_statement(
-    base: str, version: str, started: str, security: Json, resources: Iterable[ResourceCapability]
-) -> Json:
+def capabilities() -> Iterator[ResourceCapability]:
+    """What each resource type offers, as the CapabilityStatement tells it."""
+    read_only = ("read", "search-type")
+    for resource_type in PUBLISHED_TYPES:
+        yield ResourceCapability(resource_type, read_only, PUBLISHED_PARAMETERS, (), _PUBLISHED_DOCUMENTATION)
+    yield ResourceCapability("OperationDefinition", ("read",), {}, (), _DEFINITION_DOCUMENTATION)
+    for resource_type in RECORD_TYPES:
+        is_response = resource_type == RESPONSE_TYPE
+        yield ResourceCapability(
+            type=resource_type,
+            interactions=(*_RECORD_INTERACTIONS, "create", "update") if is_response else _RECORD_INTERACTIONS,
+            parameters=record_parameters(resource_type),
+            reverse_includes=() if resource_type in ("Provenance", "AuditEvent") else (_PROVENANCE,),
+            documentation=_DOCUMENTATION.get(resource_type, _RECORD_DOCUMENTATION),
+        )
+
+
+def record_parameters(resource_type: str) -> Mapping[str, str]:
+    """The search parameters of a type of the record, with their types."""
+    types = {"_id": "token"}
+    types |= dict.fromkeys(PATIENT_PARAMETERS.get(resource_type, ()), "reference")
+    # FHIR calls a search by canonical a search by reference.
+    for name, parameter in PARAMETERS[resource_type].items():
+        types[name] = "reference" if parameter.kind.value == "canonical" else parameter.kind.value
+    return types
+
+
+def capability_statement(base: str, version: str, started: str, security: Json) -> Json:
     """The CapabilityStatement of the server at `base`, software `version`, running since `started` (a dateTime)."""
     return {
         "resourceType": "CapabilityStatement",
@@ -59,7 +98,7 @@ def capability_statement(
                 "mode": "server",
                 "documentation": "JSON only. Every error is an OperationOutcome.",
                 "security": security,
-                "resource": [_resource(resource) for resource in resources],
+                "resource": [_resource(resource) for resource in capabilities()],
             }
         ],
     }
@@ -67,7 +106,7 @@ def capability_statement(
 
 def operation_definitions() -> tuple[Json, ...]:
     """The definitions of this project's own operations."""
-    return (_assess_definition(), _package_definition())
+    return tuple(parse(files("service.web").joinpath("operation-definitions.json").read_bytes()))
 
 
 def _resource(capability: ResourceCapability) -> Json:
@@ -90,106 +129,3 @@ def _resource(capability: ResourceCapability) -> Json:
     if operations:
         entry["operation"] = [{"name": name, "definition": canonical} for name, canonical in operations.items()]
     return entry
-
-
-def _assess_definition() -> Json:
-    return {
-        "resourceType": "OperationDefinition",
-        "id": ASSESS_ID,
-        "url": _ASSESS,
-        "version": "1.0.0",
-        "name": "QuestionnaireResponseAssess",
-        "title": "Triage a response by the red flags of its page",
-        "status": "active",
-        "kind": "operation",
-        "experimental": True,
-        "publisher": "Symptom Intake",
-        "description": (
-            "Judges the answers of a QuestionnaireResponse, drafts included, by the red-flag rules published with its "
-            "Questionnaire, and answers the triage result. Nothing is stored."
-        ),
-        "affectsState": False,
-        "code": "assess",
-        "resource": ["QuestionnaireResponse"],
-        "system": False,
-        "type": True,
-        "instance": True,
-        "parameter": list(_assess_parameters()),
-    }
-
-
-def _assess_parameters() -> Iterator[Json]:
-    yield {
-        "name": "questionnaire-response",
-        "use": "in",
-        "min": 0,
-        "max": "1",
-        "documentation": (
-            "The response to judge, where the operation is called on the type; it may also be the bare body. "
-            "Its `questionnaire` names a published page."
-        ),
-        "type": "QuestionnaireResponse",
-    }
-    yield {
-        "name": "return",
-        "use": "out",
-        "min": 1,
-        "max": "1",
-        "documentation": (
-            "The triage: the level in valueCodeableConcept; one component for each rule that fired, with the rule's id "
-            "as its code and its level as value; rules that could not be judged are named in note. A draft is "
-            "preliminary, and has no level unless an urgent rule fired."
-        ),
-        "type": "Observation",
-    }
-
-
-def _package_definition() -> Json:
-    return {
-        "resourceType": "OperationDefinition",
-        "id": PACKAGE_ID,
-        "url": _PACKAGE,
-        "version": "1.0.0",
-        "name": "QuestionnairePackage",
-        "title": "A published Questionnaire with all that it needs",
-        "status": "active",
-        "kind": "operation",
-        "experimental": True,
-        "publisher": "Symptom Intake",
-        "description": (
-            "Answers a Bundle of the type collection: the Questionnaire first, then its value sets, code systems, "
-            "concept maps and the rules that judge its responses."
-        ),
-        "affectsState": False,
-        "code": "questionnaire-package",
-        "resource": ["Questionnaire"],
-        "system": False,
-        "type": True,
-        "instance": True,
-        "parameter": [
-            {
-                "name": "url",
-                "use": "in",
-                "min": 0,
-                "max": "1",
-                "documentation": "The Questionnaire's canonical, where the operation is called on the type.",
-                "type": "canonical",
-            },
-            {
-                "name": "version",
-                "use": "in",
-                "min": 0,
-                "max": "1",
-                "documentation": "Its version; without it, the newest active one.",
-                "type": "string",
-            },
-            {
-                "name": "return",
-                "use": "out",
-                "min": 1,
-                "max": "1",
-                "documentation": "The package.",
-                "type": "Bundle",
-            },
-        ],
-    }

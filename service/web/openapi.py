@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from service.fhir.json import Json, parse
-from service.web.capability import OPERATIONS, ResourceCapability
+from service.web.capability import OPERATIONS, ResourceCapability, capabilities
 from service.web.content import FHIR_JSON, FORM, PLAIN_JSON
 
 _METHODS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -26,7 +26,7 @@ _SCHEMAS: Final = Path(__file__).with_name("openapi-schemas.json")
 _CREATION_HEADERS: Final = ("If-None-Exist", "Idempotency-Key")
 
 
-def openapi(base: str, version: str, resources: Iterable[ResourceCapability], *, is_open: bool) -> Json:
+def openapi(base: str, version: str, *, is_open: bool) -> Json:
     """The description of the API at `base` (a URL), which asks for a token unless it `is_open`."""
     paths: dict[str, Json] = {
         "/metadata": {"get": _operation("The CapabilityStatement.")},
@@ -34,7 +34,7 @@ def openapi(base: str, version: str, resources: Iterable[ResourceCapability], *,
             "get": _operation("Where access tokens come from.", media_type=PLAIN_JSON)
         },
     }
-    for capability in resources:
+    for capability in capabilities():
         for path, methods in _resource_paths(capability):
             paths.setdefault(path, {}).update(methods)
     bearer = {"type": "http", "scheme": "bearer", "description": "An access token with SMART scopes."}

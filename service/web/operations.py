@@ -17,7 +17,7 @@ from service.records.references import localised
 from service.records.scopes import Permission
 from service.web.audit import audit
 from service.web.auth import caller, demand
-from service.web.content import answer_type, body_resource, fhir_answer, has_body
+from service.web.content import body_resource, fhir_answer, has_body
 from service.web.site import Site
 
 
@@ -32,11 +32,6 @@ class Input:
 def operation_routes(site: Site) -> Blueprint:
     """The routes of the operations."""
     routes = Blueprint("operations", __name__, url_prefix=f"/fhir/{RESPONSE_TYPE}")
-
-    @routes.before_request
-    def negotiate() -> None:
-        if request.method != "OPTIONS":
-            answer_type(request)
 
     @routes.post("/$validate")
     def validate_type() -> ResponseReturnValue:

@@ -18,7 +18,7 @@ from service.records.population_request import PopulationRequest, read_request
 from service.records.references import localised
 from service.web.audit import audit
 from service.web.auth import caller
-from service.web.content import answer_type, body_resource, fhir_answer
+from service.web.content import body_resource, fhir_answer
 from service.web.publications import Publications
 from service.web.site import Site
 
@@ -28,11 +28,6 @@ _PACKAGE_PARAMETERS = frozenset({"url", "version", "_format", "_pretty"})
 def questionnaire_operation_routes(site: Site) -> Blueprint:
     """The routes of the operations on Questionnaire."""
     routes = Blueprint("questionnaire_operations", __name__, url_prefix="/fhir/Questionnaire")
-
-    @routes.before_request
-    def negotiate() -> None:
-        if request.method != "OPTIONS":
-            answer_type(request)
 
     @routes.post("/$populate")
     def populate_type() -> ResponseReturnValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
-from service.web.fhir_api import RESPONSE_TYPE
+from service.web.capability import RESPONSE_TYPE
 from service.web.site import Site
 
 
