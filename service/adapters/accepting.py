@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from sqlalchemy import Connection, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from service.adapters import schema
+from service.adapters.backend import insert_once
 from service.adapters.letters import issue_json, letter_values
 from service.fhir.json import Json
 from service.records.outbox import Letter, State
@@ -22,7 +24,11 @@ def write_acceptance(connection: Connection, acceptance: Acceptance) -> None:
     _take_keys(connection, acceptance.keys, stored)
     _take_place(connection, stored)
     _remember(connection, acceptance)
-    add_resources(connection, (stored.resource, *acceptance.record), stored.id, stored.version, _patient(stored))
+    try:
+        add_resources(connection, (stored.resource, *acceptance.record), stored.id, stored.version, _patient(stored))
+    except IntegrityError as fault:
+        # Another wrote the same version of the response after `_take_place` looked, which only a first one can.
+        raise Superseded from fault
     connection.execute(
         insert(schema.receipt).values(
             response_id=stored.id,
@@ -49,7 +55,8 @@ def _take_keys(connection: Connection, keys: Sequence[Key], stored: Stored) -> N
             "response_id": stored.id,
             "version": stored.version,
         }
-        for key in keys
+        # In one order everywhere, so that no two submissions wait for each other.
+        for key in sorted(keys, key=astuple)
     ]
     if not rows:
         return
@@ -79,15 +86,14 @@ def _remember(connection: Connection, acceptance: Acceptance) -> None:
     columns = schema.pack.c
     known = select(columns.url).where(columns.url == accepting.url, columns.version == accepting.version)
     if connection.execute(known).first() is None:
-        connection.execute(
-            insert(schema.pack).values(
-                url=accepting.url,
-                version=accepting.version,
-                name=accepting.name,
-                artifacts=list(accepting.artifacts),
-                first_accepted_at=acceptance.accepted_at,
-            )
-        )
+        values = {
+            "url": accepting.url,
+            "version": accepting.version,
+            "name": accepting.name,
+            "artifacts": list(accepting.artifacts),
+            "first_accepted_at": acceptance.accepted_at,
+        }
+        insert_once(connection, schema.pack, values)
 
 
 def _patient(stored: Stored) -> str | None:

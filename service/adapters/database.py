@@ -1,17 +1,15 @@
-"""The Store on a relational database: SQLite."""
+"""The Store on a relational database."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from threading import Lock
 from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Engine,
     and_,
     func,
     insert,
@@ -21,7 +19,7 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service.adapters import hook_tables as hooks
@@ -29,6 +27,7 @@ from service.adapters import invitation_table as invitations
 from service.adapters import launch_tables as launches
 from service.adapters import schema
 from service.adapters.accepting import add_resources, write_acceptance
+from service.adapters.backend import Backend, insert_once
 from service.adapters.letters import (
     DUE_LETTER,
     issue_of,
@@ -39,7 +38,7 @@ from service.adapters.letters import (
     target_of,
 )
 from service.adapters.queries import condition, is_within
-from service.adapters.sqlite import is_passing, sqlite_engine
+from service.adapters.sqlite import sqlite_backend
 from service.errors import IssueType, Unavailable, error
 from service.fhir.json import Json
 from service.records.ehr import Launch
@@ -65,7 +64,7 @@ def open_database(url: str, *, busy_timeout_seconds: float = 5.0) -> Database:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         raise ValueError(f"'{parsed.drivername}' is no database that is supported: give sqlite:///path/to/file.")
-    database = Database(sqlite_engine(parsed, busy_timeout_seconds), busy_timeout_seconds)
+    database = Database(sqlite_backend(parsed, busy_timeout_seconds))
     try:
         database.prepare()
     except DatabaseError as fault:
@@ -74,18 +73,16 @@ def open_database(url: str, *, busy_timeout_seconds: float = 5.0) -> Database:
 
 
 class Database:
-    """Implements service.records.ports.Store. Safe for threads; several processes may use one file."""
+    """Implements service.records.ports.Store. Safe for threads; several processes may use one database."""
 
-    def __init__(self, engine: Engine, busy_timeout_seconds: float) -> None:
-        self._engine = engine
-        self._writer = engine.execution_options(immediate=True)
-        self._busy_timeout_seconds = busy_timeout_seconds
-        # SQLite lets one writer in at a time and others poll for their turn; within a process a lock is quicker.
-        self._write_lock = Lock()
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._engine = backend.reader
 
     def prepare(self) -> None:
         """Make the tables that are not there yet. Raises NewerSchema, Unavailable."""
         with self._write() as connection:
+            self._backend.exclude(connection, "schema")
             if not inspect(connection).has_table(schema.schema_version.name):
                 schema.metadata.create_all(connection)
                 connection.execute(insert(schema.schema_version).values(version=schema.SCHEMA_VERSION))
@@ -109,11 +106,8 @@ class Database:
 
     def keep_proposal(self, response_id: str, proposal: Json, kept_at: datetime) -> None:
         """Keep what a population proposes for a draft; the first proposal kept stays."""
-        table = schema.proposal
         with self._write() as connection:
-            known = select(table.c.response_id).where(table.c.response_id == response_id)
-            if connection.execute(known).first() is None:
-                connection.execute(insert(table).values(response_id=response_id, body=proposal, kept_at=kept_at))
+            insert_once(connection, schema.proposal, {"response_id": response_id, "body": proposal, "kept_at": kept_at})
 
     def proposal(self, response_id: str) -> Json | None:
         """What a population proposed for a draft; None when nothing was kept."""
@@ -370,30 +364,32 @@ class Database:
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with _faults_told(), self._engine.connect() as connection, connection.begin():
+        with self._faults_told(), self._backend.reader.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        if not self._write_lock.acquire(timeout=self._busy_timeout_seconds):
-            raise _unavailable("Other writers keep the database busy.")
+        with (
+            self._faults_told(),
+            self._backend.write_turn(),
+            self._backend.writer.connect() as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _faults_told(self) -> Iterator[None]:
         try:
-            with _faults_told(), self._writer.connect() as connection, connection.begin():
-                yield connection
-        finally:
-            self._write_lock.release()
-
-
-@contextmanager
-def _faults_told() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as fault:
-        if not is_passing(fault):
-            raise
-        raise _unavailable(f"The database cannot be used now: {fault.orig}.") from fault
-    except PoolTimeout as fault:
-        raise _unavailable("All connections to the database are in use.") from fault
+            yield
+        except DBAPIError as fault:
+            reason = self._backend.passing_reason(fault)
+            if reason is None:
+                raise
+            raise _unavailable(f"The database cannot be used now: {reason}.") from fault
+        except PoolTimeout as fault:
+            raise _unavailable("All connections to the database are in use.") from fault
+        except TimeoutError as fault:
+            raise _unavailable("Other writers keep the database busy.") from fault
 
 
 def _unavailable(text: str) -> Unavailable:

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, insert, select
 
 from service.adapters import schema
+from service.adapters.backend import insert_once
 from service.records.feedback import CardKind, Feedback, FeedbackCount, IssuedCard, Outcome
 
 _CARD_LIFETIME: Final = timedelta(days=90)
@@ -18,11 +19,7 @@ def put_token_id(connection: Connection, issuer: str, token_id: str, expires_at:
     """Keep that a token was used, and forget those that ended; False when it was used before."""
     table = schema.hook_token
     connection.execute(delete(table).where(table.c.expires_at <= now))
-    same = select(table.c.token_id).where(table.c.issuer == issuer, table.c.token_id == token_id)
-    if connection.execute(same).first() is not None:
-        return False
-    connection.execute(insert(table).values(issuer=issuer, token_id=token_id, expires_at=expires_at))
-    return True
+    return insert_once(connection, table, {"issuer": issuer, "token_id": token_id, "expires_at": expires_at})
 
 
 def put_cards(connection: Connection, cards: Sequence[IssuedCard]) -> None:
@@ -38,30 +35,30 @@ def put_cards(connection: Connection, cards: Sequence[IssuedCard]) -> None:
 
 def put_feedback(connection: Connection, feedback: Sequence[Feedback], received_at: datetime) -> None:
     """Keep what was reported, each entry once, with what is known of its card."""
-    table, cards = schema.feedback, schema.card
+    cards = schema.card
     for one in feedback:
-        same = select(table.c.card).where(table.c.card == one.card, table.c.digest == one.digest)
-        if connection.execute(same).first() is not None:
-            continue
         known = connection.execute(select(cards.c.kind, cards.c.page).where(cards.c.uuid == one.card)).one_or_none()
-        connection.execute(
-            insert(table).values(
-                card=one.card,
-                digest=one.digest,
-                kind=None if known is None else known.kind,
-                page=None if known is None else known.page,
-                outcome=one.outcome.value,
-                body=one.body,
-                received_at=received_at,
-            )
-        )
+        values = {
+            "card": one.card,
+            "digest": one.digest,
+            "kind": None if known is None else known.kind,
+            "page": None if known is None else known.page,
+            "outcome": one.outcome.value,
+            "body": one.body,
+            "received_at": received_at,
+        }
+        insert_once(connection, schema.feedback, values)
 
 
 def feedback_counts(connection: Connection) -> tuple[FeedbackCount, ...]:
     """How often each outcome was reported, by kind of card and page."""
     columns = schema.feedback.c
     groups = (columns.kind, columns.page, columns.outcome)
-    counted = select(*groups, func.count()).group_by(*groups).order_by(*groups)
+    counted = (
+        select(*groups, func.count())
+        .group_by(*groups)
+        .order_by(columns.kind.nulls_first(), columns.page, columns.outcome)
+    )
     return tuple(
         FeedbackCount(None if kind is None else CardKind(kind), page, Outcome(outcome), count)
         for kind, page, outcome, count in connection.execute(counted)

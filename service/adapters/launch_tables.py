@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from service.adapters import schema
+from service.adapters.backend import put_row
 from service.records.ehr import Launch
 from service.records.outbox import State
 
@@ -25,8 +26,9 @@ def put_request(connection: Connection, state: str, sealed: str, created_at: dat
 def take_request(connection: Connection, state: str) -> tuple[str, datetime] | None:
     """The request of `state`, which is forgotten."""
     table = schema.launch_request
-    row = connection.execute(select(table.c.sealed, table.c.created_at).where(table.c.state == state)).one_or_none()
-    connection.execute(delete(table).where(table.c.state == state))
+    # One statement: of two who come back with one state, one gets it.
+    taking = delete(table).where(table.c.state == state).returning(table.c.sealed, table.c.created_at)
+    row = connection.execute(taking).one_or_none()
     return None if row is None else (row.sealed, row.created_at)
 
 
@@ -53,10 +55,8 @@ def launch_of(connection: Connection, response_id: str) -> Launch | None:
 
 def put_grant(connection: Connection, id_: str, issuer: str, patient: str, sealed: str, created_at: datetime) -> None:
     """Keep a grant in place of what it replaces, and make what waited for it due."""
-    table = schema.launch_grant
-    connection.execute(delete(table).where(table.c.id == id_))
     values = {"id": id_, "issuer": issuer, "patient": patient, "sealed": sealed, "created_at": created_at}
-    connection.execute(insert(table).values(values))
+    put_row(connection, schema.launch_grant, values)
     launches = schema.launch
     launched = select(launches.c.response_id).where(launches.c.issuer == issuer, launches.c.patient == patient)
     letters = schema.letter

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from service.adapters import schema
+from service.adapters.backend import put_row
 from service.errors import Detail, Issue, IssueType, Severity
 from service.fhir.json import Json
 from service.records.outbox import Letter, Problem, Reason, State, Target
@@ -87,17 +88,16 @@ def put_placements(connection: Connection, letter: Letter, placements: Sequence[
 def put_target(connection: Connection, target: Target) -> None:
     """Keep how `target` stands; an open one needs no row."""
     table = schema.target
-    connection.execute(delete(table).where(table.c.name == target.name))
     if target == Target(target.name):
+        connection.execute(delete(table).where(table.c.name == target.name))
         return
-    connection.execute(
-        insert(table).values(
-            name=target.name,
-            failures=target.failures,
-            held_until=target.held_until,
-            problem=problem_json(target.problem),
-        )
-    )
+    values = {
+        "name": target.name,
+        "failures": target.failures,
+        "held_until": target.held_until,
+        "problem": problem_json(target.problem),
+    }
+    put_row(connection, table, values)
 
 
 def target_of(row: Row[Any]) -> Target:

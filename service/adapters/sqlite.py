@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from service.adapters.backend import Backend
 
 _POOL_SIZE: Final = 32
 # Primary result codes (https://www.sqlite.org/rescode.html) that tell of the world and not of a mistake of ours:
@@ -16,12 +21,35 @@ _POOL_SIZE: Final = 32
 _PASSING: Final = frozenset({5, 6, 8, 10, 13, 14})
 
 
-def sqlite_engine(url: URL, busy_timeout_seconds: float) -> Engine:
-    """An engine on the file of `url`, which is made (0600, in a folder 0700) when missing.
+def sqlite_backend(url: URL, busy_timeout_seconds: float) -> Backend:
+    """The file of `url`, which is made (0600, in a folder 0700) when missing.
 
-    A write begins with BEGIN IMMEDIATE (`immediate=True` among the execution options), so that it never has to give
-    up half-way what it read. Raises ValueError when `url` names no file.
+    A write begins with BEGIN IMMEDIATE, so that it never has to give up half-way what it read. Raises ValueError when
+    `url` names no file.
     """
+    engine = _engine(url, busy_timeout_seconds)
+    # SQLite lets one writer in at a time and others poll for their turn; within a process a lock is quicker.
+    lock = Lock()
+
+    @contextmanager
+    def write_turn() -> Iterator[None]:
+        if not lock.acquire(timeout=busy_timeout_seconds):
+            raise TimeoutError
+        try:
+            yield
+        finally:
+            lock.release()
+
+    return Backend(
+        reader=engine,
+        writer=engine.execution_options(immediate=True),
+        write_turn=write_turn,
+        passing_reason=_passing_reason,
+        exclude=_exclude,
+    )
+
+
+def _engine(url: URL, busy_timeout_seconds: float) -> Engine:
     if not url.database or url.database == ":memory:" or url.query:
         raise ValueError("The database URL must name a file: sqlite:///path/to/file, with nothing after it.")
     _make_private_file(Path(url.database))
@@ -47,10 +75,14 @@ def sqlite_engine(url: URL, busy_timeout_seconds: float) -> Engine:
     return engine
 
 
-def is_passing(fault: OperationalError) -> bool:
-    """True for a database that is locked, full, read-only or gone: the same request may succeed later."""
+def _passing_reason(fault: DBAPIError) -> str | None:
+    """Says that the database is locked, full, read-only or gone."""
     code = getattr(fault.orig, "sqlite_errorcode", None)
-    return isinstance(code, int) and code & 0xFF in _PASSING
+    return str(fault.orig) if isinstance(code, int) and code & 0xFF in _PASSING else None
+
+
+def _exclude(connection: Connection, name: str) -> None:
+    """Nothing: whoever writes is alone."""
 
 
 def _make_private_file(path: Path) -> None:

@@ -1,0 +1,44 @@
+"""What a Database needs of its engine; sqlite.py and postgresql.py each give one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+
+# Both say ON CONFLICT alike; SQLAlchemy keeps it with the dialects.
+_INSERTS: Final[Mapping[str, Callable[[Table], Any]]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """An engine, and what is its own.
+
+    `reader` begins transactions that see one state of the database throughout, `writer` those that write; a writing one
+    goes on within `write_turn`, which raises TimeoutError. `passing_reason` says of a fault why the same request may
+    succeed later (without anything that was answered), None where it may not. `exclude` keeps others out that
+    name the same thing, until the transaction ends.
+    """
+
+    reader: Engine
+    writer: Engine
+    write_turn: Callable[[], AbstractContextManager[None]]
+    passing_reason: Callable[[DBAPIError], str | None]
+    exclude: Callable[[Connection, str], None]
+
+
+def insert_once(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row, unless one with its key is there, or comes first; whether this one was inserted."""
+    adding = _INSERTS[connection.dialect.name](table).values(values)
+    return connection.execute(adding.on_conflict_do_nothing()).rowcount == 1
+
+
+def put_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row, or overwrite the one with its key."""
+    adding = _INSERTS[connection.dialect.name](table).values(values)
+    connection.execute(adding.on_conflict_do_update(index_elements=table.primary_key, set_=dict(values)))
