@@ -27,7 +27,6 @@ from service.adapters.secrets import FernetBox, check_key, key_in_file, new_key
 from service.adapters.signing_keys import SigningKeys
 from service.adapters.smart_client import SmartClient
 from service.config import DEFAULT_RATE, PREFIX, Auth, ConfigurationInvalid, Settings, is_loopback, read_ehrs
-from service.errors import Unavailable
 from service.packs import Pack, load_pack, load_packs, shipped_pages
 from service.records.access import TokenCheck
 from service.records.clinical_data import ServerData
@@ -211,6 +210,9 @@ def start(
     box = FernetBox(lambda: _secret_keys(settings))
     keys = SigningKeys(store, box, clock)
     ehrs = _ehrs(settings)
+    if ehrs:
+        # What is wrong with them is told now, and not to the first patient who comes from an EHR.
+        _secret_keys(settings)
     if any(_needs_keys(ehr) for ehr in ehrs.values()) and not store.signing_keys():
         keys.rotate()
     return Services(
@@ -361,7 +363,12 @@ def _secret_keys(settings: Settings) -> list[str]:
             text = f"{PREFIX}SECRET_KEY: a key is 32 bytes in URL-safe base64, as 'symptom-intake keys new' prints"
             raise ConfigurationInvalid(text) from fault
         return keys
-    return [key_in_file(Path(f"{settings.database_url.partition(':///')[2]}.key"))]
+    if settings.database_file is None:
+        raise ConfigurationInvalid(
+            f"{PREFIX}SECRET_KEY: with PostgreSQL set a key, the same for every process; 'symptom-intake keys new' "
+            "prints one"
+        )
+    return [key_in_file(Path(f"{settings.database_file}.key"))]
 
 
 class _Fixed:
@@ -387,7 +394,7 @@ def _helplines(settings: Settings) -> Helplines:
 def _open(settings: Settings) -> Database:
     try:
         return open_database(settings.database_url)
-    except (ValueError, NewerSchema, Unavailable, OSError) as fault:
+    except (ValueError, NewerSchema, OSError) as fault:
         raise ConfigurationInvalid(f"{PREFIX}DATABASE_URL: {fault}") from fault
 
 

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
 
     database_url: str = Field(
         default_factory=default_database_url,
-        description="Where responses and the outbox are kept: `sqlite:///` and the path of a file.",
+        description="Where responses and the outbox are kept: `sqlite:///` and the path of a file, or `postgresql://…`.",
     )
     packs: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
@@ -176,13 +176,21 @@ class Settings(BaseSettings):
         description="`DEBUG`, `INFO`, `WARNING` or `ERROR`; logs never hold answers or tokens.",
     )
 
+    @property
+    def database_file(self) -> str | None:
+        """The path of the SQLite file; None for another kind of database."""
+        return _sqlite_file(self.database_url)
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
-        scheme, separator, path = value.partition(":///")
-        if scheme != "sqlite" or not separator or not path:
-            raise ValueError("give sqlite:/// and the path of a file, such as sqlite:////var/lib/symptom-intake.db")
-        return value
+        parts = urlsplit(value)
+        if _sqlite_file(value) or (parts.scheme == "postgresql" and parts.path.strip("/")):
+            return value
+        raise ValueError(
+            "give sqlite:/// and the path of a file, such as sqlite:////var/lib/symptom-intake.db, "
+            "or a database of PostgreSQL, such as postgresql://user@host/database"
+        )
 
     @field_validator("packs", mode="before")
     @classmethod
@@ -265,6 +273,11 @@ class Settings(BaseSettings):
     @classmethod
     def _ip_address(cls, value: str | None) -> str | None:
         return None if value is None else str(ip_address(value))
+
+
+def _sqlite_file(url: str) -> str | None:
+    scheme, _, path = url.partition(":///")
+    return path if scheme == "sqlite" and path else None
 
 
 def is_loopback(host: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from tests.hapi.client import FhirClient, SyntheticPatient, synthetic_patient, warm_up
 from tests.hapi.hapi import Hapi
 
-pytest_plugins = ["tests.browser.chromium"]
+pytest_plugins = ["tests.browser.chromium", "tests.databases"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -98,7 +98,8 @@ def _commands(group: click.Group, above: tuple[str, ...]) -> Iterator[str]:
 
 def test_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = {re.split(r"[^A-Za-z0-9._-]", one)[0].lower() for one in project["dependencies"]}
+    packages = [*project["dependencies"], *project["optional-dependencies"]["postgresql"]]
+    wanted = {re.split(r"[^A-Za-z0-9._-]", one)[0].lower() for one in packages}
     assert {_code(row[0])[0].lower() for row in _rows("Dependencies")} == wanted
 
 

@@ -34,8 +34,9 @@ class Backend:
 
 def insert_once(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
     """Insert a row, unless one with its key is there, or comes first; whether this one was inserted."""
-    adding = _INSERTS[connection.dialect.name](table).values(values)
-    return connection.execute(adding.on_conflict_do_nothing()).rowcount == 1
+    adding = _INSERTS[connection.dialect.name](table).values(values).on_conflict_do_nothing()
+    # SQLAlchemy does not ask how many rows an INSERT made, unless told to.
+    return connection.execute(adding, execution_options={"preserve_rowcount": True}).rowcount == 1
 
 
 def put_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:

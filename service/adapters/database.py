@@ -37,6 +37,7 @@ from service.adapters.letters import (
     replace_letter,
     target_of,
 )
+from service.adapters.postgresql import postgresql_backend
 from service.adapters.queries import condition, is_within
 from service.adapters.sqlite import sqlite_backend
 from service.errors import IssueType, Unavailable, error
@@ -49,6 +50,8 @@ from service.records.ports import Acceptance, Backlog, Key, Placement, Remembere
 from service.records.search import EVERYTHING, Bounds, Page, Query
 
 RETRY_AFTER_SECONDS: Final = 5
+_BACKENDS: Final = {"sqlite": sqlite_backend, "postgresql": postgresql_backend}
+_SUPPORTED: Final = "sqlite:///path/to/file or postgresql://user@host/database"
 
 
 class NewerSchema(Exception):
@@ -56,19 +59,25 @@ class NewerSchema(Exception):
 
 
 def open_database(url: str, *, busy_timeout_seconds: float = 5.0) -> Database:
-    """The database at `url` (`sqlite:///path`), its tables made when there are none.
+    """The database at `url` (`sqlite:///path`, `postgresql://…`), its tables made when there are none.
 
-    A write waits `busy_timeout_seconds` for other writers. Raises ValueError (not such a URL, or the file is something
-    else), NewerSchema, Unavailable.
+    A write waits `busy_timeout_seconds` for other writers. Raises ValueError (not such a URL, or what is there cannot
+    be used now; no password is repeated), NewerSchema.
     """
     parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        raise ValueError(f"'{parsed.drivername}' is no database that is supported: give sqlite:///path/to/file.")
-    database = Database(sqlite_backend(parsed, busy_timeout_seconds))
+    kind = _BACKENDS.get(parsed.drivername)
+    if kind is None:
+        raise ValueError(f"'{parsed.drivername}' is no database that is supported: give {_SUPPORTED}.")
+    database = Database(kind(parsed, busy_timeout_seconds))
     try:
         database.prepare()
-    except DatabaseError as fault:
-        raise ValueError(f"'{parsed.database}' cannot be opened: {fault.orig}.") from fault
+    except (DatabaseError, ValueError) as fault:
+        database.close()
+        reason = " ".join(str(fault.orig if isinstance(fault, DatabaseError) else fault).split())
+        raise ValueError(f"'{parsed.database}' cannot be opened: {reason}.") from fault
+    except NewerSchema:
+        database.close()
+        raise
     return database
 
 
@@ -79,9 +88,16 @@ class Database:
         self._backend = backend
         self._engine = backend.reader
 
+    @property
+    def url(self) -> str:
+        """Its address, without the password."""
+        url = self._engine.url
+        # The query may hold a password too.
+        return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
+
     def prepare(self) -> None:
-        """Make the tables that are not there yet. Raises NewerSchema, Unavailable."""
-        with self._write() as connection:
+        """Make the tables that are not there yet. Raises NewerSchema, DatabaseError."""
+        with self._writing() as connection:
             self._backend.exclude(connection, "schema")
             if not inspect(connection).has_table(schema.schema_version.name):
                 schema.metadata.create_all(connection)
@@ -183,7 +199,8 @@ class Database:
             if connection.execute(DUE_LETTER, wanted).first() is None:
                 return None
         with self._write() as connection:
-            row = connection.execute(DUE_LETTER, wanted).first()
+            # A letter that another worker is just taking is passed over.
+            row = connection.execute(DUE_LETTER.with_for_update(skip_locked=True), wanted).first()
             if row is None:
                 return None
             before = letter_of(row)
@@ -355,8 +372,10 @@ class Database:
 
     def check(self) -> None:
         """Raise Unavailable unless the database can be read and written now."""
+        version = schema.schema_version.c.version
         with self._write() as connection:
-            connection.execute(select(schema.schema_version.c.version)).scalar_one()
+            # Only a write finds a full disk.
+            connection.execute(update(schema.schema_version).values(version=version))
 
     def close(self) -> None:
         """Close all connections."""
@@ -369,12 +388,12 @@ class Database:
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
-        with (
-            self._faults_told(),
-            self._backend.write_turn(),
-            self._backend.writer.connect() as connection,
-            connection.begin(),
-        ):
+        with self._faults_told(), self._writing() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._backend.write_turn(), self._backend.writer.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager

@@ -1,8 +1,9 @@
-"""The tables of the database. Nothing here is SQLite's own, but for `sqlite_with_rowid`, which others ignore."""
+"""The tables of the database, the same on every engine."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -62,6 +63,31 @@ class FhirJson(sql_types.TypeDecorator[Any]):
         return None if value is None else parse(value)
 
 
+class Lookup(sql_types.TypeDecorator[str]):
+    """A text from outside by which rows are found; what it was is read elsewhere.
+
+    PostgreSQL takes no U+0000 and indexes no long text: there such a one is kept, and looked for, by its SHA-256.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """`value`, or what stands for it."""
+        if value is None or dialect.name != "postgresql" or _is_plain(value):
+            return value
+        return _DIGEST + sha256(value.encode()).hexdigest()
+
+
+# An entry of a B-tree holds 2,704 bytes: four of these, and what is short.
+_PLAIN_BYTES: Final = 512
+_DIGEST: Final = "sha256:"
+
+
+def _is_plain(text: str) -> bool:
+    return "\0" not in text and len(text.encode()) <= _PLAIN_BYTES and not text.startswith(_DIGEST)
+
+
 # SQLite numbers rows by itself only in a column of exactly the type INTEGER.
 _RowNumber = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -74,12 +100,12 @@ resource: Final = Table(
     metadata,
     Column("seq", _RowNumber, primary_key=True, autoincrement=True),
     Column("type", String, nullable=False),
-    Column("id", String, nullable=False),
+    Column("id", Lookup, nullable=False),
     Column("version", Integer, nullable=False),
     Column("current", Boolean, nullable=False, comment="whether this is the newest version"),
     Column("response_id", String, nullable=False, comment="the response whose acceptance wrote it"),
     Column("response_version", Integer, nullable=False),
-    Column("patient", String, comment="whose compartment it is in"),
+    Column("patient", Lookup, comment="whose compartment it is in"),
     Column("body", FhirJson, nullable=False),
     Index("resource_version", "type", "id", "version", unique=True),
     Index("resource_patient", "patient", "type", "seq"),
@@ -106,8 +132,8 @@ term: Final = Table(
     "term",
     metadata,
     Column("parameter", String, primary_key=True),
-    Column("value", String, primary_key=True),
-    Column("system", String, primary_key=True),
+    Column("value", Lookup, primary_key=True),
+    Column("system", Lookup, primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
@@ -145,10 +171,10 @@ response_key: Final = Table(
     "response_key",
     metadata,
     Column("kind", String, primary_key=True),
-    Column("client", String, primary_key=True),
-    Column("subject", String, primary_key=True),
-    Column("system", String, primary_key=True),
-    Column("value", String, primary_key=True),
+    Column("client", Lookup, primary_key=True),
+    Column("subject", Lookup, primary_key=True),
+    Column("system", Lookup, primary_key=True),
+    Column("value", Lookup, primary_key=True),
     Column("response_id", String, nullable=False),
     Column("version", Integer, nullable=False),
     sqlite_with_rowid=False,
@@ -221,7 +247,7 @@ launch_request: Final = Table(
 launch: Final = Table(
     "launch",
     metadata,
-    Column("response_id", String, primary_key=True),
+    Column("response_id", Lookup, primary_key=True),
     Column("issuer", String, nullable=False),
     Column("patient", String, nullable=False),
     Column("encounter", String),
@@ -273,7 +299,7 @@ card: Final = Table(
 feedback: Final = Table(
     "feedback",
     metadata,
-    Column("card", String, primary_key=True),
+    Column("card", Lookup, primary_key=True),
     Column("digest", String, primary_key=True, comment="SHA-256 of the body: one sent again is the same"),
     Column("kind", String, comment="of the card; none when it is not known"),
     Column("page", String),

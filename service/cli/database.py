@@ -21,6 +21,6 @@ def upgrade() -> None:
     Example:
       symptom-intake db upgrade
     """
-    settings = read_settings()
-    start(settings).store.close()
-    click.echo(f"The database is ready: {settings.database_url}")
+    store = start(read_settings()).store
+    store.close()
+    click.echo(f"The database is ready: {store.url}")

@@ -1,19 +1,14 @@
-"""The stores that the contract holds for, and records to put into them."""
+"""The stores that the contract holds for."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from service.adapters.database import Database, open_database
 
-STORES: dict[str, Callable[[Path], Database]] = {
-    "sqlite": lambda folder: open_database(f"sqlite:///{folder / 'records.db'}"),
-}
 
-
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    database = STORES[request.param](tmp_path)
+@pytest.fixture
+def store(database_url: str) -> Iterator[Database]:
+    database = open_database(database_url)
     yield database
     database.close()

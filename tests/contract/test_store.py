@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from threading import Barrier, Thread
 from typing import Any, cast
 
@@ -139,6 +140,30 @@ class TestAccept:
         store.accept(acceptance(response("r2"), keys=(other,)))
         assert store.find([other]).id == "r2"  # type: ignore[union-attr]
 
+    def test_texts_of_any_length_and_odd_ones_are_keys_and_found(self, store: Store) -> None:
+        # Digits that no compression makes short: a database may index no more than a few thousand bytes.
+        long = "".join(sha256(str(number).encode()).hexdigest() for number in range(500))
+        identifier = {"system": f"urn:{long}", "value": f"\U0001f9be {long}"}
+        keys = [Key(KeyKind.IDENTIFIER, "app", f"Patient/{long}", f"urn:{long}", end + long) for end in "ab"]
+        accepted = acceptance(
+            response(identifier=identifier, subject={"reference": f"Patient?identifier={long}"}), keys=(keys[0],)
+        )
+        store.accept(accepted)
+        assert store.find(keys[:1]) == accepted.stored
+        assert store.find(keys[1:]) is None
+        assert store.read("QuestionnaireResponse", "r1") == accepted.stored.resource
+        assert found(store, "QuestionnaireResponse", ("identifier", f"urn:{long}|{identifier['value']}")) == ["r1"]
+        assert found(store, "QuestionnaireResponse", ("identifier", f"urn:{long}|{long}")) == []
+        assert found(store, "QuestionnaireResponse", ("patient", f"Patient?identifier={long}")) == ["r1"]
+
+    def test_nothing_is_found_by_a_text_that_no_resource_can_hold(self, store: Store) -> None:
+        store.accept(acceptance(keys=(key(),)))
+        assert store.find([key("form-1\0")]) is None
+        assert store.read("QuestionnaireResponse", "r1\0") is None
+        assert store.history("QuestionnaireResponse", "\0") == ()
+        for name in ("_id", "patient", "identifier", "status"):
+            assert found(store, "QuestionnaireResponse", (name, "completed\0")) == []
+
     def test_a_taken_key_leaves_nothing_behind(self, store: Store) -> None:
         store.accept(acceptance(keys=(key(),)))
         with pytest.raises(KeyTaken):
@@ -165,6 +190,24 @@ class TestAccept:
             thread.join()
         assert len(taken) == 3
         assert store.search(parse_query("QuestionnaireResponse", [])).total == 1
+
+    def test_simultaneous_acceptances_with_the_same_keys_do_not_wait_for_each_other(self, store: Store) -> None:
+        barrier, taken = Barrier(4), []
+        keys = (key(), key("form-2"))
+
+        def submit(number: int) -> None:
+            barrier.wait()
+            try:
+                store.accept(acceptance(response(f"r{number}"), keys=keys[:: 1 if number % 2 else -1]))
+            except KeyTaken:
+                taken.append(number)
+
+        threads = [Thread(target=submit, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(taken) == 3
 
     def test_packs_are_remembered_once_a_version(self, store: Store) -> None:
         newer = SamplePack(version="1.1.0", artifacts=({"resourceType": "Questionnaire", "id": "newer"},))
@@ -200,6 +243,24 @@ class TestVersions:
         assert store.read("QuestionnaireResponse", "r1") == draft(2)
         assert store.read("Observation", "o1") is None
         assert store.find([key()]) is None
+
+    def test_of_simultaneous_first_versions_one_is_taken(self, store: Store) -> None:
+        barrier, superseded = Barrier(4), []
+
+        def begin(number: int) -> None:
+            barrier.wait()
+            try:
+                store.accept(acceptance(draft(1, authored=f"2026-04-0{number + 1}"), target=None))
+            except Superseded:
+                superseded.append(number)
+
+        threads = [Thread(target=begin, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(superseded) == 3
+        assert len(store.history("QuestionnaireResponse", "r1")) == 1
 
     def test_of_simultaneous_versions_one_is_taken(self, store: Store) -> None:
         store.accept(acceptance(draft(1)))
@@ -539,6 +600,27 @@ class TestOutbox:
         for thread in threads:
             thread.join()
         assert sorted(ids) == [letter.id for letter in store.letters()]
+
+    def test_many_workers_keep_the_versions_of_a_response_in_order(self, store: Store) -> None:
+        for number in range(3):
+            for version in range(1, 5):
+                store.accept(acceptance({**response(f"r{number}"), "meta": {"versionId": str(version)}}))
+        barrier, delivered = Barrier(4), []
+
+        def work(owner: str) -> None:
+            barrier.wait()
+            while len(delivered) < 12:
+                if letter := lease(store, owner=owner):
+                    delivered.append((letter.response_id, letter.version))
+                    assert store.change(letter, outbox.delivered(letter, NOW))
+
+        threads = [Thread(target=work, args=(str(number),)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for number in range(3):
+            assert [version for id_, version in delivered if id_ == f"r{number}"] == [1, 2, 3, 4]
 
     def test_a_store_that_works_passes_its_check(self, store: Store) -> None:
         store.check()

@@ -76,6 +76,7 @@ def test_the_token_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FHIR_SERVER_URL", "ftp://fhir.example.org", "give an address"),
         ("FHIR_SERVER_URL", "https://user:secret@fhir.example.org", "without user name"),
         ("DATABASE_URL", "mysql://db/intake", "sqlite:///"),
+        ("DATABASE_URL", "postgresql://ada:secret@db", "postgresql://user@host/database"),
         ("PACKS", "/nowhere/at/all", "there is no folder /nowhere/at/all"),
         ("AUTH_ISSUER", "http://login.example.org", "use https"),
         ("RATE_LIMIT", "many", "100 per minute"),

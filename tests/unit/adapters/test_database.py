@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from service.adapters.database import Database, NewerSchema, open_database
+from service.adapters.database import Database, open_database
 from service.errors import Unavailable
 from service.records.outbox import Target
-from service.records.search import PatientCriterion, parse_query
+from service.records.search import parse_query
 
 TARGET = Target("https://ehr.example/fhir", failures=1)
 
@@ -42,60 +42,8 @@ def test_commits_are_synced_and_readers_do_not_wait(tmp_path: Path) -> None:
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 50}
 
 
-def test_a_database_is_opened_again_with_all_it_held(tmp_path: Path) -> None:
-    with closing(opened(tmp_path)) as database:
-        database.set_target(TARGET)
-    with closing(opened(tmp_path)) as database:
-        assert database.targets() == (TARGET,)
-
-
-def test_the_first_schema_is_brought_up_to_this_one_with_what_it_holds(tmp_path: Path) -> None:
-    with closing(opened(tmp_path)) as database:
-        database.set_target(TARGET)
-    with closing(sqlite3.connect(tmp_path / "data" / "records.db")) as connection, connection:
-        later = ("proposal", "launch", "launch_grant", "launch_request", "signing_key", "invitation")
-        for table in (*later, "card", "feedback", "hook_token"):
-            connection.execute(f"DROP TABLE {table}")
-        connection.execute("UPDATE schema_version SET version = 1")
-    with closing(opened(tmp_path)) as database:
-        assert database.targets() == (TARGET,)
-        database.keep_proposal("r1", {"item": []}, datetime(2026, 3, 15, tzinfo=UTC))
-        assert database.proposal("r1") == {"item": []}
-    with closing(sqlite3.connect(tmp_path / "data" / "records.db")) as connection:
-        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(6,)]
-
-
-def test_provenance_from_before_is_found_as_its_patients(tmp_path: Path) -> None:
-    with closing(opened(tmp_path)):
-        pass
-    place = tmp_path / "data" / "records.db"
-    row = "INSERT INTO resource (type, id, version, current, response_id, response_version, patient, body) VALUES "
-    with closing(sqlite3.connect(place)) as connection, connection:
-        for kind, id_, response, patient in (
-            ("QuestionnaireResponse", "r1", "r1", "'Patient/1'"),
-            ("Provenance", "p1", "r1", "NULL"),
-            ("QuestionnaireResponse", "r2", "r2", "'Patient/2'"),
-            ("Provenance", "p2", "r2", "NULL"),
-        ):
-            connection.execute(f"{row} ('{kind}', '{id_}', 1, 1, '{response}', 1, {patient}, '{{}}')")
-        connection.execute("UPDATE schema_version SET version = 4")
-    with closing(opened(tmp_path)) as database:
-        for number in "12":
-            mine = ((PatientCriterion((f"Patient/{number}",)),),)
-            assert database.read("Provenance", f"p{number}", within=mine) is not None
-            assert database.read("Provenance", f"p{3 - int(number)}", within=mine) is None
-
-
-def test_a_newer_schema_is_left_alone(tmp_path: Path) -> None:
-    opened(tmp_path).close()
-    with closing(sqlite3.connect(tmp_path / "data" / "records.db")) as connection, connection:
-        connection.execute("UPDATE schema_version SET version = 99")
-    with pytest.raises(NewerSchema, match="99"):
-        opened(tmp_path)
-
-
 @pytest.mark.parametrize(
-    "url", ["postgresql://localhost/records", "sqlite://", "sqlite:///:memory:", "sqlite:///a.db?mode=ro"]
+    "url", ["mysql://localhost/records", "sqlite://", "sqlite:///:memory:", "sqlite:///a.db?mode=ro"]
 )
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="sqlite:///path/to/file"):
