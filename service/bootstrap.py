@@ -85,7 +85,16 @@ class Services:
         else:
             server = RequestsFhirServer(target, timeouts=_timeouts(self.settings))
             servers = self._granted_server
-        return Delivery(self.store, server, self.clock, SystemRandom().random, owner, lease=lease, servers=servers)
+        return Delivery(
+            self.store,
+            server,
+            self.clock,
+            SystemRandom().random,
+            owner,
+            lease=lease,
+            at_most=self.settings.delivery_concurrency,
+            servers=servers,
+        )
 
     def _granted_server(self, letter: Letter) -> RequestsFhirServer | None:
         launch = self.store.launch(letter.response_id)

@@ -93,6 +93,11 @@ class Settings(BaseSettings):
         le=3600,
         description="How long a worker holds one delivery before another may take it up; at least three timeouts.",
     )
+    delivery_concurrency: int = Field(
+        default=4,
+        ge=1,
+        description="How many deliveries to one FHIR server may be under way at a time, all processes together.",
+    )
     public_url: str | None = Field(
         default=None,
         description="The address clients use, without `/fhir`, when it differs from the one that is listened on.",

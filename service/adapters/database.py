@@ -31,6 +31,7 @@ from service.adapters.backend import Backend, insert_once
 from service.adapters.letters import (
     DUE_LETTER,
     issue_of,
+    leased_letters,
     letter_of,
     put_placements,
     put_target,
@@ -191,14 +192,19 @@ class Database:
             for event in events:
                 add_resources(connection, [event], event["id"], 1)
 
-    def lease(self, target: str, now: datetime, take: Take) -> Letter | None:
-        """Apply `take` to the letter that is longest due, and give the result; None when none is due."""
+    def lease(self, target: str, now: datetime, take: Take, at_most: int | None = None) -> Letter | None:
+        """Apply `take` to the letter that is longest due, and give the result; None when none is to be taken."""
         wanted = {"target": target, "now": now}
         with self._read() as connection:
             # An idle worker only looks, and never keeps writers waiting.
             if connection.execute(DUE_LETTER, wanted).first() is None:
                 return None
         with self._write() as connection:
+            if at_most is not None:
+                # Whoever counts must be the only one who takes.
+                self._backend.exclude(connection, f"lease for {target}")
+                if leased_letters(connection, target, now) >= at_most:
+                    return None
             # A letter that another worker is just taking is passed over.
             row = connection.execute(DUE_LETTER.with_for_update(skip_locked=True), wanted).first()
             if row is None:

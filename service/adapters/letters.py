@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -51,6 +53,13 @@ def _due_letters() -> Select[Any]:
 
 DUE_LETTER: Final = _due_letters()
 """The letter for `target` that may be taken at `now` and is longest due."""
+
+
+def leased_letters(connection: Connection, target: str, now: datetime) -> int:
+    """How many letters to `target` are held by workers at `now`."""
+    columns = schema.letter.c
+    held = and_(columns.state == State.LEASED.value, columns.target == target, columns.leased_until > now)
+    return connection.execute(select(func.count()).where(held)).scalar_one()
 
 
 def replace_letter(connection: Connection, before: Letter, after: Letter) -> bool:

@@ -55,8 +55,9 @@ class _LeaseLost(Exception):
 class Delivery:
     """A worker for the target `server`. Not shared between threads; any number of workers may run beside each other.
 
-    `owner` names the worker in the letters it leases; `lease` must exceed the longest delivery. `servers` gives the
-    server with the right to write one letter, where that differs by letter; None where nobody granted it.
+    `owner` names the worker in the letters it leases; `lease` must exceed the longest delivery; `at_most` letters are
+    under way at a time, those of other workers counted. `servers` gives the server with the right to write one letter,
+    where that differs by letter; None where nobody granted it.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Delivery:
         owner: str,
         *,
         lease: timedelta = timedelta(minutes=5),
+        at_most: int | None = None,
         servers: Callable[[Letter], FhirServer | None] | None = None,
     ) -> None:
         self._store = store
@@ -78,6 +80,7 @@ class Delivery:
         self._jitter = jitter
         self._owner = owner
         self._lease = lease
+        self._at_most = at_most
         self._takes_transactions: bool | None = None
         self._answering = Target(server.base_url)
 
@@ -99,7 +102,9 @@ class Delivery:
         Raises Unavailable when the database is; the letter's lease then runs out.
         """
         now = self._clock()
-        letter = self._store.lease(self._base_url, now, lambda found: outbox.take(found, self._owner, now, self._lease))
+        letter = self._store.lease(
+            self._base_url, now, lambda found: outbox.take(found, self._owner, now, self._lease), self._at_most
+        )
         if letter is None:
             return None
         if letter.state is not State.LEASED:

@@ -180,11 +180,11 @@ class Store(Protocol):
         """Keep AuditEvents, each with its id; they are read and searched as all resources are."""
         ...
 
-    def lease(self, target: str, now: datetime, take: Take) -> Letter | None:
+    def lease(self, target: str, now: datetime, take: Take, at_most: int | None = None) -> Letter | None:
         """Apply `take` to the letter for `target` that is longest due (or whose lease ran out), and give the result.
 
-        None when none is due, or the target is held. A letter waits while an earlier one of the same response is
-        neither delivered nor discarded.
+        None when none is due, the target is held, or `at_most` letters to it are leased already, whoever leased them. A
+        letter waits while an earlier one of the same response is neither delivered nor discarded.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -600,6 +601,24 @@ class TestOutbox:
         for thread in threads:
             thread.join()
         assert sorted(ids) == [letter.id for letter in store.letters()]
+
+    def test_no_more_are_leased_than_may_be_under_way_to_one_target(self, store: Store) -> None:
+        elsewhere = "https://elsewhere.example/fhir"
+        for number in range(8):
+            store.accept(acceptance(response(f"r{number}")))
+        store.accept(acceptance(response("r8"), target=elsewhere))
+
+        def take(target: str = TARGET, now: datetime = NOW) -> Letter | None:
+            return store.lease(target, now, lambda letter: outbox.take(letter, "worker", now, LEASE), 3)
+
+        with ThreadPoolExecutor(4) as threads:
+            taken = [letter for letter in threads.map(lambda _: take(), range(8)) if letter is not None]
+        assert len(taken) == 3
+        assert take(elsewhere) is not None
+        assert store.change(taken[0], outbox.delivered(taken[0], NOW))
+        assert take() is not None
+        assert take() is None
+        assert take(now=NOW + LEASE) is not None
 
     def test_many_workers_keep_the_versions_of_a_response_in_order(self, store: Store) -> None:
         for number in range(3):
