@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, create_engine, event, func, select
+from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -15,7 +15,8 @@ POOL_SIZE: Final = 16
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, transactions that lost to others,
 # resources, an operator's intervention, the system; a lock not had in time; a server that stands by.
 _PASSING_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
-_PASSING: Final = frozenset({"55P03", "25006", "25P03"})
+_STANDS_BY: Final = "25006"
+_PASSING: Final = frozenset({"55P03", "25P03", _STANDS_BY})
 
 
 def postgresql_backend(url: URL, busy_timeout_seconds: float) -> Backend:
@@ -52,6 +53,12 @@ def postgresql_backend(url: URL, busy_timeout_seconds: float) -> Backend:
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise ValueError(f"its encoding is {encoding}, which lacks characters; make it with ENCODING 'UTF8'")
+
+    @event.listens_for(engine, "handle_error")
+    def _leave(context: ExceptionContext) -> None:
+        # Connections to a server that stands by now are of no use: where another took over, new ones find it.
+        if getattr(context.original_exception, "sqlstate", None) == _STANDS_BY:
+            context.is_disconnect = True
 
     return Backend(
         reader=engine.execution_options(isolation_level="REPEATABLE READ"),

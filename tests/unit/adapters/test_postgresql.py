@@ -120,6 +120,15 @@ def test_a_server_that_stands_by_is_read_and_not_ready(
         database.check()
     with pytest.raises(Unavailable, match="read-only"):
         database.set_target(TARGET)
+    postgresql.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    database.set_target(TARGET)
+
+
+def test_the_host_that_can_be_reached_is_taken(postgresql_url: str) -> None:
+    address, _, host = postgresql_url.partition("?host=")
+    hosts = f"{address}?host=/nowhere&host={host}&target_session_attrs=read-write"
+    with closing(open_database(hosts)) as database:
+        database.check()
 
 
 def test_whoever_waits_too_long_for_another_is_unavailable(database: Database) -> None:
