@@ -121,8 +121,9 @@ def test_asked_to_end_while_the_server_has_not_answered_yet(
 
 
 def test_a_worker_that_was_frozen_past_its_lease_undoes_nothing_of_its_successors_work(
-    service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient
+    service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient, database_url: str
 ) -> None:
+    service.settings["DATABASE_URL"] = database_url
     held = server_proxy.hold(transactions)
     service.start()
     assert submit(service, patient).status_code == 201
@@ -145,7 +146,10 @@ def test_a_worker_that_was_frozen_past_its_lease_undoes_nothing_of_its_successor
     assert_record(service, fhir, patient, responses=2)
 
 
-def test_killed_again_and_again_under_load(service: Service, fhir: FhirClient, patient: SyntheticPatient) -> None:
+def test_killed_again_and_again_under_load(
+    service: Service, fhir: FhirClient, patient: SyntheticPatient, database_url: str
+) -> None:
+    service.settings["DATABASE_URL"] = database_url
     keys = [str(uuid.uuid4()) for _ in range(24)]
     moments = random.Random(20261124)
     service.start()

@@ -212,8 +212,9 @@ def test_a_restored_backup_delivers_again_and_changes_nothing(
 
 
 def test_many_workers_on_one_database_deliver_each_response_once(
-    own_service: Service, fhir: FhirClient, patient: SyntheticPatient
+    own_service: Service, fhir: FhirClient, patient: SyntheticPatient, database_url: str
 ) -> None:
+    own_service.settings["DATABASE_URL"] = database_url
     own_service.start()
     with contextlib.ExitStack() as others:
         for _ in range(2):
