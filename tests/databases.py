@@ -18,25 +18,27 @@ import pytest
 from service.adapters.database import open_database
 
 _TEMPLATE = "intake"
+_UNSYNCED = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off"
 
 
 class PostgresqlServer:
     """A server of Debian's binaries on a Unix socket, its files thrown away at the end.
 
-    It syncs nothing, for speed: kill -9 of a client is no matter to it, and no test cuts the power. It refuses to run
-    as root; then it runs as `postgres`, whom Debian's package brings.
+    Unless it is `durable` it syncs nothing, for speed: no test cuts the power. It refuses to run as root; then it runs
+    as `postgres`, whom Debian's package brings.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="intake-pg-"))
         self._user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
         shutil.chown(self._folder, self._user)
         self._numbers = count(1)
+        self._durable = durable
 
     def start(self) -> None:
         """Return when it takes connections. Raises CalledProcessError."""
         self._run("initdb", "--auth=trust", "--username=tests", "--encoding=UTF8", "--locale=C", "--no-sync")
-        options = f"-F -h '' -k {self._folder} -c full_page_writes=off -c synchronous_commit=off -c max_connections=200"
+        options = f"-h '' -k {self._folder} -c max_connections=200 {'' if self._durable else _UNSYNCED}"
         self._run("pg_ctl", "start", "-w", "-s", "-o", options, "-l", str(self._folder / "log"))
         self.execute(f"CREATE DATABASE {_TEMPLATE}")
         open_database(self.url(_TEMPLATE)).close()

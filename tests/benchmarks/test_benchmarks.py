@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks import cds, pipeline, rules, validation
+from tests.benchmarks import cds, load, pipeline, rules, validation
 
 
 def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,3 +31,10 @@ def test_cds(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert "empty Flask route" in printed
     assert "a call within 500 ms" in printed
+
+
+def test_load(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load.main(["--rounds", "1", "--requests", "16"]) == 0
+    printed = capsys.readouterr().out
+    assert "fdatasync alone" in printed
+    assert "serve, PostgreSQL: 0.8 of the bare endpoint" in printed
