@@ -30,8 +30,8 @@ class PostgresqlServer:
 
     def __init__(self, *, durable: bool = False) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="intake-pg-"))
-        self._user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-        shutil.chown(self._folder, self._user)
+        self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
         self._numbers = count(1)
         self._durable = durable
 
@@ -72,8 +72,8 @@ class PostgresqlServer:
         installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), key=lambda path: int(path.parts[4]))
         subprocess.run(
             [installed[-1] if installed else program, "-D", self._folder / "data", *arguments],
-            user=self._user, extra_groups=[] if os.geteuid() == 0 else None, cwd=self._folder,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True,
+            user=self._user.pw_uid, group=self._user.pw_gid, extra_groups=[] if os.geteuid() == 0 else None,
+            cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True,
         )  # fmt: skip
 
 

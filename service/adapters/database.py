@@ -69,7 +69,9 @@ def open_database(url: str, *, busy_timeout_seconds: float = 5.0) -> Database:
     kind = _BACKENDS.get(parsed.drivername)
     if kind is None:
         raise ValueError(f"'{parsed.drivername}' is no database that is supported: give {_SUPPORTED}.")
-    database = Database(kind(parsed, busy_timeout_seconds))
+    # Where a driver takes parameters, one of them may be a password.
+    told = parsed.set(query={}).render_as_string(hide_password=True)
+    database = Database(kind(parsed, busy_timeout_seconds), told)
     try:
         database.prepare()
     except (DatabaseError, ValueError) as fault:
@@ -83,18 +85,15 @@ def open_database(url: str, *, busy_timeout_seconds: float = 5.0) -> Database:
 
 
 class Database:
-    """Implements service.records.ports.Store. Safe for threads; several processes may use one database."""
+    """Implements service.records.ports.Store. Safe for threads; several processes may use one database.
 
-    def __init__(self, backend: Backend) -> None:
+    `url` is its address, without what may be secret.
+    """
+
+    def __init__(self, backend: Backend, url: str) -> None:
+        self.url = url
         self._backend = backend
         self._engine = backend.reader
-
-    @property
-    def url(self) -> str:
-        """Its address, without the password."""
-        url = self._engine.url
-        # The query may hold a password too.
-        return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
     def prepare(self) -> None:
         """Make the tables that are not there yet. Raises NewerSchema, DatabaseError."""
