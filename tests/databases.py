@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -68,6 +68,18 @@ class PostgresqlServer:
         """Remove a database, whoever is connected."""
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def end_connections(self, url: str) -> None:
+        """Throw out whoever is connected to the database at `url`."""
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database_name(url)}'")
+
+    @contextmanager
+    def closed(self, url: str) -> Iterator[None]:
+        """Nobody is connected to the database at `url`, or comes in, while the block runs."""
+        self.execute(f"ALTER DATABASE {database_name(url)} ALLOW_CONNECTIONS false")
+        self.end_connections(url)
+        yield
+        self.execute(f"ALTER DATABASE {database_name(url)} ALLOW_CONNECTIONS true")
+
     def _run(self, program: str, *arguments: str) -> None:
         installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), key=lambda path: int(path.parts[4]))
         subprocess.run(
@@ -75,6 +87,11 @@ class PostgresqlServer:
             user=self._user.pw_uid, group=self._user.pw_gid, extra_groups=[] if os.geteuid() == 0 else None,
             cwd=self._folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True,
         )  # fmt: skip
+
+
+def database_name(url: str) -> str:
+    """The name of the database at a `url` of `PostgresqlServer`."""
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 @pytest.fixture(scope="session")

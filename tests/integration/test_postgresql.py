@@ -11,6 +11,7 @@ from service.bootstrap import Services, start
 from service.cli import main
 from service.config import load_settings
 from service.packs import Pack
+from tests.databases import PostgresqlServer
 from tests.integration.answers import MakeResponse
 
 TARGET = "https://ehr.example/fhir"
@@ -36,6 +37,20 @@ def test_a_response_is_accepted_once_triaged_found_and_waits_for_delivery(
     assert {one["resource"]["resourceType"] for one in found["entry"]} == {"Observation", "Provenance"}
     assert client.get("/health/ready").json == {"status": "pass", "checks": [{"name": "database", "status": "pass"}]}
     assert f'outbox_letters{{target="{TARGET}",state="pending"}} 1' in client.get("/metrics").text
+
+
+def test_while_the_database_is_gone_nothing_is_acknowledged_and_senders_are_told_to_come_back(
+    client: FlaskClient, postgresql: PostgresqlServer, postgresql_url: str, make_response: MakeResponse
+) -> None:
+    response = make_response("case-08", identifier={"system": "urn:forms", "value": "1"})
+    with postgresql.closed(postgresql_url):
+        refused = client.post(RESPONSES, json=response)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert client.get(RESPONSES).status_code == 503
+        assert client.get("/health/ready").status_code == 503
+        assert "database_up 0" in client.get("/metrics").text
+    assert client.post(RESPONSES, json=response).status_code == 201
+    assert client.get("/health/ready").status_code == 200
 
 
 def test_a_draft_is_replaced_and_completed(client: FlaskClient, make_response: MakeResponse) -> None:

@@ -16,7 +16,7 @@ from service.adapters.database import Database, open_database
 from service.errors import Unavailable
 from service.records.outbox import Target
 from service.records.search import parse_query
-from tests.databases import PostgresqlServer
+from tests.databases import PostgresqlServer, database_name
 
 TARGET = Target("https://ehr.example/fhir", failures=1)
 
@@ -25,16 +25,6 @@ TARGET = Target("https://ehr.example/fhir", failures=1)
 def database(postgresql_url: str) -> Iterator[Database]:
     with closing(open_database(postgresql_url, busy_timeout_seconds=0.1)) as database:
         yield database
-
-
-@pytest.fixture
-def name(postgresql_url: str) -> str:
-    """The database's name on its server."""
-    return postgresql_url.rpartition("/")[0].rpartition("?")[0].rpartition("/")[2]
-
-
-def end_connections(server: PostgresqlServer, name: str) -> None:
-    server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
 
 def test_the_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,8 +47,9 @@ def test_what_cannot_be_opened_is_said_without_the_password(url: str, reason: st
     assert "sesame" not in str(refused.value)
 
 
-def test_its_address_is_told_without_the_password(database: Database, name: str) -> None:
-    assert database.url == f"postgresql://tests@/{name}"
+def test_its_address_is_told_without_the_password(postgresql_url: str) -> None:
+    with closing(open_database(postgresql_url.replace("tests@", "tests:sesame@"))) as database:
+        assert database.url == f"postgresql://tests:***@/{database_name(postgresql_url)}"
 
 
 def test_a_database_that_lacks_characters_is_refused(postgresql: PostgresqlServer) -> None:
@@ -86,10 +77,10 @@ def test_processes_that_start_at_once_make_the_tables_once(postgresql: Postgresq
 
 
 def test_a_connection_that_was_lost_is_unavailable_once(
-    database: Database, postgresql: PostgresqlServer, name: str
+    database: Database, postgresql: PostgresqlServer, postgresql_url: str
 ) -> None:
     database.set_target(TARGET)
-    end_connections(postgresql, name)
+    postgresql.end_connections(postgresql_url)
     with pytest.raises(Unavailable) as refused:
         database.targets()
     assert refused.value.retry_after_seconds > 0
@@ -97,22 +88,21 @@ def test_a_connection_that_was_lost_is_unavailable_once(
 
 
 def test_a_server_that_takes_no_connections_is_unavailable_until_it_does(
-    database: Database, postgresql: PostgresqlServer, name: str
+    database: Database, postgresql: PostgresqlServer, postgresql_url: str
 ) -> None:
-    postgresql.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    end_connections(postgresql, name)
-    for _ in range(2):
-        with pytest.raises(Unavailable):
-            database.check()
-        with pytest.raises(Unavailable):
-            database.search(parse_query("Observation", []))
-    postgresql.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    with postgresql.closed(postgresql_url):
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                database.check()
+            with pytest.raises(Unavailable):
+                database.search(parse_query("Observation", []))
     database.check()
 
 
 def test_a_server_that_stands_by_is_read_and_not_ready(
-    database: Database, postgresql: PostgresqlServer, name: str
+    database: Database, postgresql: PostgresqlServer, postgresql_url: str
 ) -> None:
+    name = database_name(postgresql_url)
     postgresql.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     database.close()
     assert database.targets() == ()
