@@ -19,10 +19,9 @@ _INSERTS: Final[Mapping[str, Callable[[Table], Any]]] = {"sqlite": sqlite.insert
 class Backend:
     """An engine, and what is its own.
 
-    `reader` begins transactions that see one state of the database throughout, `writer` those that write; a writing one
-    goes on within `write_turn`, which raises TimeoutError. `passing_reason` says of a fault why the same request may
-    succeed later (without anything that was answered), None where it may not. `exclude` keeps others out that
-    name the same thing, until the transaction ends.
+    `reader` begins transactions that see one state of the database throughout, `writer` those that write, which go on
+    within `write_turn` (it raises TimeoutError). `passing_reason` says why what failed may succeed later, and quotes no
+    value; it is None where that is not so. `exclude` makes others wait who name the same, until the transaction ends.
     """
 
     reader: Engine

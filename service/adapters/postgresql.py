@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event, func, select
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.adapters.backend import Backend
@@ -74,7 +74,7 @@ def _passing_reason(fault: DBAPIError) -> str | None:
     driver: Any = fault.orig
     code = getattr(driver, "sqlstate", None)
     if code is None:
-        return "it cannot be reached" if isinstance(fault, OperationalError | InterfaceError) else None
+        return "it cannot be reached" if isinstance(fault, OperationalError) else None
     if code[:2] in _PASSING_CLASSES or code in _PASSING:
         return str(driver.diag.message_primary)
     return None
