@@ -61,3 +61,14 @@ def coding_token(coding: Json) -> str:
 def search_escaped(text: str) -> str:
     r"""`text` as a value of a FHIR search: a backslash before each `\` `,` `$` `|`."""
     return re.sub(r"[\\,$|]", r"\\\g<0>", text)
+
+
+def objects(node: Any, path: str) -> Iterator[tuple[str, Json]]:
+    """Every JSON object in and below `node`, parents first, each with its path; `path` is that of `node`."""
+    if isinstance(node, dict):
+        yield path, node
+        for name, child in node.items():
+            yield from objects(child, f"{path}.{name}")
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from objects(child, f"{path}[{index}]")

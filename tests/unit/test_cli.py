@@ -158,6 +158,14 @@ def test_pack_check_names_file_and_element(tmp_path: Path) -> None:
     assert "questionnaire.json: Questionnaire" in result.stderr
 
 
+def test_pack_check_compares_with_the_published_copy_and_prints_json() -> None:
+    published = shipped_pages()
+    result = _run("pack", "check", published / PAGE, "--against", published, "--format", "json")
+    assert (result.exit_code, json.loads(result.stdout)["issue"][0]["severity"]) == (0, "information")
+    unknown = _run("pack", "check", published / PAGE, "--against", "no-such-revision")
+    assert (unknown.exit_code, "no-such-revision" in unknown.stderr) == (1, True)
+
+
 def test_pack_test_shows_expected_and_found(tmp_path: Path) -> None:
     page = tmp_path / PAGE
     for source in (shipped_pages() / PAGE).rglob("*.json"):
