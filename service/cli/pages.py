@@ -9,19 +9,21 @@ from pathlib import Path
 import click
 
 from service.adapters.git import folder_at
-from service.bootstrap import page_folders
-from service.cli.console import EXIT_FAULT, issue_lines, print_outcome, read_settings
+from service.cli.console import EXIT_FAULT, issue_lines, print_outcome
+from service.cli.folders import FOLDER, chosen_pages
+from service.cli.proving import prove_command
 from service.errors import Issue
-from service.packs import Pack, PackInvalid, load_pack, load_packs
-from service.packs.loader import QUESTIONNAIRE_FILE, find_pages, review
+from service.packs import Pack, PackInvalid, load_pack
+from service.packs.loader import QUESTIONNAIRE_FILE, review
 from service.packs.vignettes import load_vignettes, run_vignette
-
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.group()
 def pack() -> None:
-    """Check and test pages: folders with a Questionnaire, red flags and cases."""
+    """Check, prove and test pages: folders with a Questionnaire, red flags and cases."""
+
+
+pack.add_command(prove_command)
 
 
 @pack.command()
@@ -38,7 +40,7 @@ def check(folder: Path | None, against: str | None, output: str) -> None:
       symptom-intake pack check --format json
     """
     issues: list[Issue] = []
-    for place in _folders(folder):
+    for place in chosen_pages(folder):
         try:
             with _published(place, against) as published:
                 found = review(place, published)
@@ -67,7 +69,7 @@ def test(folder: Path | None) -> None:
       symptom-intake pack test questionnaires/muscle-fasciculation
     """
     failures = count = 0
-    for place in _folders(folder):
+    for place in chosen_pages(folder):
         page = load_pack(place)
         for vignette in load_vignettes(place):
             count += 1
@@ -78,21 +80,6 @@ def test(folder: Path | None) -> None:
                 click.echo(f"         {difference}")
     click.echo(f"{count} vignettes, {failures} failed.")
     if failures:
-        raise click.exceptions.Exit(EXIT_FAULT)
-
-
-def loaded_pages(folder: Path | None) -> Iterator[Pack]:
-    """The page in `folder`, every page below it, or the published pages. Ends the command when one is unusable."""
-    roots = page_folders(read_settings()) if folder is None else (folder,)
-    issues: list[Issue] = []
-    for root in roots:
-        try:
-            yield from load_packs(root)
-        except PackInvalid as refusal:
-            issues.extend(refusal.issues)
-    for line in issue_lines(issues):
-        click.echo(line, err=True)
-    if issues:
         raise click.exceptions.Exit(EXIT_FAULT)
 
 
@@ -107,12 +94,6 @@ def _published(folder: Path, against: str | None) -> Iterator[Pack | None]:
     else:
         with folder_at(folder, against) as copy_at:
             yield None if copy_at is None else load_pack(copy_at)
-
-
-def _folders(folder: Path | None) -> list[Path]:
-    """The folders of single pages. Raises PackInvalid for a folder without any."""
-    roots = page_folders(read_settings()) if folder is None else (folder,)
-    return [page for root in roots for page in find_pages(root)]
 
 
 def _contents(page: Pack) -> str:
