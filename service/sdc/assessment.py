@@ -87,10 +87,11 @@ def assess(plan: TriagePlan, context: ResponseContext) -> Assessment:
     judged = [rule for rule in plan.rules if not is_draft or rule.level == plan.highest]
     outcomes: dict[str, RuleOutcome] = {}
     for stage in sorted({rule.stage for rule in judged}):
-        environment = _stage_environment(context, list(outcomes.values()))
+        earlier = list(outcomes.values())
+        environment = _stage_environment(context, earlier)
         for rule in judged:
             if rule.stage == stage:
-                outcomes[rule.id] = _judge(rule, context, environment)
+                outcomes[rule.id] = _with_open_rules(_judge(rule, context, environment), earlier)
     fired = [outcome.rule.level for outcome in outcomes.values() if outcome.state is RuleState.PRESENT]
     ordered = tuple(outcomes[rule.id] for rule in judged)
     environment = _stage_environment(context, ordered)
@@ -141,6 +142,15 @@ def _judge(rule: Rule, context: ResponseContext, environment: Environment) -> Ru
         return replace(present, sentences=(rule.sentence, *additions()))
     except EvaluationError as fault:
         return replace(present, fault=str(fault))
+
+
+def _with_open_rules(outcome: RuleOutcome, earlier: Sequence[RuleOutcome]) -> RuleOutcome:
+    """A rule that fired for nothing but that others could not be assessed has the reasons of those."""
+    looks_at_them = "notAssessed" in outcome.rule.expression.variables
+    if outcome.reasons or outcome.state is not RuleState.PRESENT or not looks_at_them:
+        return outcome
+    reasons = (reason for one in earlier if one.state is RuleState.NOT_ASSESSED for reason in one.reasons)
+    return replace(outcome, reasons=tuple({reason.link_id: reason for reason in reasons}.values()))
 
 
 def _explained(

@@ -184,6 +184,12 @@ def test_an_open_rule_names_only_the_questions_that_would_settle_it() -> None:
     assert still_open() == [("p", ())]
 
 
+def test_a_rule_that_fires_because_others_are_open_has_their_questions() -> None:
+    found = assessed(rule("A", "high", "%p"), rule("C", "low", "%notAssessed.exists()"), p="unsure")
+    (outcome,) = found.fired
+    assert [(reason.link_id, reason.labels) for reason in outcome.reasons] == [("p", ("Unsure",))]
+
+
 def test_a_rule_that_fires_by_a_no_names_that_answer() -> None:
     (outcome,) = assessed(rule("A", "high", "%p.not()"), p="no").fired
     assert [(reason.link_id, reason.labels) for reason in outcome.reasons] == [("p", ("No",))]
