@@ -1,4 +1,4 @@
-"""`pack check` and `pack test`: what is wrong with pages, and their vignettes."""
+"""`pack check`, `pack test` and `pack new`: what is wrong with pages, their vignettes, and a page to begin with."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from service.cli.folders import FOLDER, chosen_pages
 from service.cli.proving import prove_command
 from service.errors import Issue
 from service.packs import Pack, PackInvalid, load_pack
+from service.packs.beginning import begin_page
 from service.packs.loader import QUESTIONNAIRE_FILE, review
 from service.packs.vignettes import load_vignettes, run_vignette
 
 
 @click.group()
 def pack() -> None:
-    """Check, prove and test pages: folders with a Questionnaire, red flags and cases."""
+    """Make, check, prove and test pages: folders with a Questionnaire, red flags and cases."""
 
 
 pack.add_command(prove_command)
@@ -81,6 +82,20 @@ def test(folder: Path | None) -> None:
     click.echo(f"{count} vignettes, {failures} failed.")
     if failures:
         raise click.exceptions.Exit(EXIT_FAULT)
+
+
+@pack.command()
+@click.argument("name")
+@click.option("--in", "folder", type=FOLDER, default=Path(), help="Where to make the folder; by default here.")
+def new(name: str, folder: Path) -> None:
+    """Make the folder of a new page called NAME: a small page that passes every check, to be changed.
+
+    \b
+    Example:
+      symptom-intake pack new sore-throat --in questionnaires
+    """
+    page = begin_page(folder, name)
+    click.echo(f"{page}: a page to begin with. Change it, and see with pack check, pack test and pack prove.")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.errors import Issue, IssueType, Severity, error
+from service.errors import Issue, IssueType, error
 from service.packs.pack import Pack
 from service.sdc.triage import SourceLabel
 
@@ -31,7 +31,6 @@ def rule_issues(pack: Pack) -> Iterator[Issue]:
 
 def _level_issues(pack: Pack) -> Iterator[Issue]:
     ranks: dict[int, str] = {}
-    used = {rule.level for rule in pack.plan.rules}
     for level in pack.plan.levels:
         other = ranks.setdefault(level.order, level.code)
         if other != level.code:
@@ -40,6 +39,3 @@ def _level_issues(pack: Pack) -> Iterator[Issue]:
         if level.interpretation is None:
             text = f"The level '{level.code}' has no interpretation (N, A or AA)."
             yield error(IssueType.REQUIRED, text, "CodeSystem")
-        if level not in used:
-            text = f"No rule has the level '{level.code}'."
-            yield Issue(Severity.WARNING, IssueType.BUSINESS_RULE, text, "PlanDefinition.action")

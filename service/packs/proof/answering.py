@@ -18,6 +18,10 @@ from service.sdc.questionnaire import Item, ItemType
 
 MOST_CASES: Final = 300_000
 """How many combinations of answers to questions that hang together are tried."""
+ANY_DAY: Final = date(2026, 3, 15)
+"""The day of authoring where it does not matter."""
+_AUTHORED_DAYS: Final = (ANY_DAY, date(2024, 3, 1), date(2025, 1, 1), date(2026, 12, 31))
+_TURNS: Final = (date(2026, 3, 1), date(2025, 1, 1))
 _LONGEST_RANGE_DAYS: Final = 800
 _OWN_WORDS: Final = ("in own words", "in other words")
 _TEXTS: Final = frozenset({ItemType.STRING, ItemType.TEXT, ItemType.URL})
@@ -144,9 +148,25 @@ def _of_options(item: Item, expressions: tuple[Syntax, ...]) -> Iterator[Alterna
                         yield Alternative(chosen | exclusive[0], chosen, words[:texts], has_exclusive=True)
 
 
+def authored_days(expressions: tuple[Syntax, ...]) -> tuple[date, ...]:
+    """The days of authoring that are tried where it matters.
+
+    A leap day before, a year's first and last day; and for each span of time in the expressions, days from which it
+    leads to either side of the turn of a month and of a year.
+    """
+    turns = [turn + timedelta(days=days) for days in _spans(expressions) for turn in _TURNS]
+    around = [turn + timedelta(days=step) for turn in turns for step in (-1, 0, 1)]
+    return tuple(dict.fromkeys((*_AUTHORED_DAYS, *sorted(around))))
+
+
+def _spans(expressions: tuple[Syntax, ...]) -> set[int]:
+    """The spans of time in the expressions, in days at the most."""
+    spans = (one for one in literals(expressions) if isinstance(one, Quantity) and one.calendar)
+    return {int(one.value) * _DAYS_OF_UNIT.get(one.unit, 1) for one in spans}
+
+
 def _dates(expressions: tuple[Syntax, ...], authored: date) -> Iterator[Alternative]:
-    spans = [one for one in literals(expressions) if isinstance(one, Quantity) and one.calendar]
-    longest = max((int(one.value) * _DAYS_OF_UNIT.get(one.unit, 1) for one in spans), default=0)
+    longest = max(_spans(expressions), default=0)
     if longest > _LONGEST_RANGE_DAYS:
         raise unprovable(f"A span of {longest} days is longer than the proof tries day by day.")
     for days in (*range(-1, longest + 3), longest + 60, longest + 800):

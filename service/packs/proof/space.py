@@ -14,12 +14,21 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import Any, Final
+from typing import Any
 
 from service.fhir.json import Json
 from service.fhirpath import EvaluationError
 from service.fhirpath.syntax import Literal, Syntax
-from service.packs.proof.answering import MOST_CASES, NOT_ANSWERED, Alternative, alternatives, places, told_apart
+from service.packs.proof.answering import (
+    ANY_DAY,
+    MOST_CASES,
+    NOT_ANSWERED,
+    Alternative,
+    alternatives,
+    authored_days,
+    places,
+    told_apart,
+)
 from service.packs.proof.formula import EMPTY, FALSE, TRUE, Formula
 from service.packs.proof.reading import (
     AUTHORED,
@@ -37,9 +46,6 @@ from service.packs.proof.search import Domain, Search
 from service.packs.vignettes import build_response
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.questionnaire import Questionnaire
-
-AUTHORED_DAYS: Final = (date(2026, 3, 15), date(2024, 3, 1), date(2025, 1, 1), date(2026, 12, 31))
-"""The days of authoring that are tried where it matters: also after a leap day, and where a year begins and ends."""
 
 Progress = Callable[[str], None]
 """Told what is being looked at."""
@@ -309,7 +315,7 @@ class _Change:
 def joined(cases: Iterable[Case]) -> Case:
     """One case for all groups."""
     chosen = [*cases]
-    authored = next((one.authored for one in chosen if AUTHORED in one.given), AUTHORED_DAYS[0])
+    authored = next((one.authored for one in chosen if AUTHORED in one.given), ANY_DAY)
     return Case(authored, {key: one for case in chosen for key, one in case.given.items() if key != AUTHORED})
 
 
@@ -380,8 +386,8 @@ class _Evaluation:
         for fact in division.local_facts(questions) if earlier is None else ():
             named = local_name(fact, self._name)
             self._reads.append((named, fact, enabling, frozenset(questions)))
-        days = AUTHORED_DAYS if AUTHORED in questions else AUTHORED_DAYS[:1]
         self._expressions = tuple(everything)
+        days = authored_days(self._expressions) if AUTHORED in questions else (ANY_DAY,)
         if earlier is not None and _tells_no_more(self._expressions, earlier.expressions):
             self.offers = earlier.offers
         else:

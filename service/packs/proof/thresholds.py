@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from service.fhirpath import Quantity
 from service.fhirpath.parser import parse
 from service.fhirpath.syntax import Binary, Operator, Syntax, children
-from service.packs.proof.answering import Alternative, alternatives
+from service.packs.proof.answering import ANY_DAY, Alternative, alternatives, authored_days
 from service.packs.proof.formula import FALSE, TRUE
 from service.packs.proof.reading import AUTHORED, Unprovable, literals, readings
-from service.packs.proof.space import AUTHORED_DAYS, Case, case_context, described, truth_value
+from service.packs.proof.space import Case, case_context, described, truth_value
 from service.packs.statements import PROOF_FILE, Statements, Threshold
 from service.sdc.questionnaire import Questionnaire
 
@@ -56,7 +56,7 @@ def _wrong_side(questionnaire: Questionnaire, threshold: Threshold) -> Iterator[
         yield f"'{threshold.fact}' has a threshold on '{threshold.question}', but rests on other questions."
         return
     item = questionnaire.by_link_id[threshold.question]
-    for day in AUTHORED_DAYS if AUTHORED in reading.questions else AUTHORED_DAYS[:1]:
+    for day in authored_days(reading.expressions) if AUTHORED in reading.questions else (ANY_DAY,):
         for one in alternatives(item, reading.expressions, day):
             amount = _amount(one, threshold.unit)
             if amount is None:

@@ -188,10 +188,6 @@ def test_a_fault_of_the_plan(page: Path, name: str) -> None:
 LEVEL_FAULTS: dict[str, tuple[Edit, str]] = {
     "two levels of one rank": (lambda c: c["concept"][1]["property"][0].update(valueInteger=1), "the same order"),
     "a level without interpretation": (lambda c: c["concept"][2]["property"].pop(), "no interpretation"),
-    "a level without rules": (
-        lambda c: c["concept"].append({"code": "sleep", "property": [{"code": "order", "valueInteger": 9}]}),
-        "No rule has the level 'sleep'",
-    ),
 }
 
 
