@@ -17,10 +17,11 @@ from service.fhirpath import EvaluationError, Expression, FhirPathError, Node, c
 from service.fhirpath.parser import parse
 from service.fhirpath.writing import written
 from service.packs.page import Page
+from service.packs.proof.cases import described
 from service.packs.proof.conditions import rule_formulas
 from service.packs.proof.formula import VALUES, Formula, among, conjunction, is_not_true, is_true, negation, renamed
 from service.packs.proof.reading import Unprovable
-from service.packs.proof.space import Beside, Progress, Space, after_name, described
+from service.packs.proof.space import Beside, Progress, Space, after_name
 from service.packs.proof.theorems import Prover, page_space, read_facts
 from service.packs.proof.variants import variants
 from service.packs.vignettes import Vignette, vignette_response

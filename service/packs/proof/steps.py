@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from service.packs.proof.answering import Alternative
 from service.packs.proof.formula import TRUE
-from service.packs.proof.space import Group, open_name
+from service.packs.proof.groups import Group, open_name
 
 Chosen = tuple[int, int]
 """The options that were chosen, as bits, and the number of answers in own words."""

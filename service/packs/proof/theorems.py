@@ -16,7 +16,9 @@ from math import gcd
 from typing import Final
 
 from service.packs.page import Page
+from service.packs.proof.cases import Case, case_context, described
 from service.packs.proof.conditions import rule_formulas
+from service.packs.proof.division import divide
 from service.packs.proof.formula import (
     EMPTY,
     FALSE,
@@ -30,17 +32,9 @@ from service.packs.proof.formula import (
     is_true,
     renamed,
 )
+from service.packs.proof.groups import open_name
 from service.packs.proof.search import Domain, Search
-from service.packs.proof.space import (
-    Case,
-    Progress,
-    Space,
-    after_name,
-    case_context,
-    described,
-    divide,
-    open_name,
-)
+from service.packs.proof.space import Progress, Space, after_name, evaluate
 from service.packs.proof.steps import additions
 from service.packs.proof.thresholds import threshold_differences
 from service.sdc.assessment import RuleState, assess
@@ -96,7 +90,8 @@ def prove(page: Page, progress: Progress = lambda what: None) -> Proof:
 def page_space(page: Page, progress: Progress = lambda what: None) -> Space:
     """All inputs of a page, as its rules see them. Raises Unprovable."""
     questionnaire = page.pack.questionnaire
-    return divide(questionnaire, read_facts(page.pack.plan), page.statements.not_sure).evaluate(progress)
+    division = divide(questionnaire, read_facts(page.pack.plan), page.statements.not_sure)
+    return evaluate(division, progress)
 
 
 def read_facts(plan: TriagePlan) -> frozenset[str]:

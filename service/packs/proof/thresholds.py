@@ -8,9 +8,9 @@ from service.fhirpath import Quantity
 from service.fhirpath.parser import parse
 from service.fhirpath.syntax import Binary, Operator, Syntax, children
 from service.packs.proof.answering import ANY_DAY, Alternative, alternatives, authored_days
+from service.packs.proof.cases import Case, case_context, described, truth_value
 from service.packs.proof.formula import FALSE, TRUE
 from service.packs.proof.reading import AUTHORED, Unprovable, literals, readings
-from service.packs.proof.space import Case, case_context, described, truth_value
 from service.packs.statements import PROOF_FILE, Statements, Threshold
 from service.sdc.questionnaire import Questionnaire
 
