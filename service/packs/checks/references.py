@@ -7,7 +7,7 @@ from typing import Final
 
 from service.errors import Issue, IssueType, Severity, error
 from service.fhirpath.parser import parse
-from service.fhirpath.syntax import Binary, Call, Literal, Member, Operator, Syntax, Variable, children
+from service.fhirpath.syntax import Binary, Call, Literal, Member, Operator, Syntax, Variable, parts
 from service.packs.check import expressions
 from service.packs.pack import Pack
 from service.sdc.questionnaire import Questionnaire
@@ -32,7 +32,7 @@ def reference_issues(pack: Pack) -> Iterator[Issue]:
 
 
 def _value_set_issues(pack: Pack, syntax: Syntax, path: str) -> Iterator[Issue]:
-    for part in _parts(syntax):
+    for part in parts(syntax):
         match part:
             case Call(name="memberOf", arguments=(Literal(value=(str() as url,)),)):
                 if pack.questionnaire.terminology.expand(url) is None:
@@ -43,7 +43,7 @@ def _canonical_issues(pack: Pack, syntax: Syntax, path: str) -> Iterator[Issue]:
     """A canonical below the page's own base address is one of the page's resources."""
     base = pack.url.rpartition("/Questionnaire/")[0] + "/"
     known = {artifact["url"] for artifact in pack.artifacts}
-    for part in _parts(syntax):
+    for part in parts(syntax):
         match part:
             case Literal(value=(str() as text,)) if text.startswith(base) and text.partition("|")[0] not in known:
                 yield error(IssueType.NOT_FOUND, f"The page has no resource '{text}'.", path)
@@ -63,18 +63,20 @@ def _name_issues(pack: Pack, syntax: Syntax, path: str) -> Iterator[Issue]:
 def _option_issues(questionnaire: Questionnaire) -> Iterator[Issue]:
     """A fact that compares an answer with a code which no option of its questions has can never be true."""
     facts = facts_of(questionnaire)
-    named = [(one.name, one.expression.text, facts[one.name].link_ids) for one in questionnaire.variables]
+    named = [
+        (f"Questionnaire.extension (variable {one.name})", one.expression.text, facts[one.name].link_ids)
+        for one in questionnaire.variables
+    ]
     shown = [
         (item.path, item.enable_expression.text, item.enable_expression.link_ids)
         for item in questionnaire.by_link_id.values()
         if item.enable_expression is not None
     ]
-    for name, text, link_ids in (*named, *shown):
+    for path, text, link_ids in (*named, *shown):
         questions = [questionnaire.by_link_id[one] for one in link_ids if one in questionnaire.by_link_id]
         codes = {str(option.key[-1]) for question in questions for option in question.options or ()}
         if not codes:
             continue
-        path = name if name.startswith("Questionnaire") else f"Questionnaire.extension (variable {name})"
         for compared, literal in _compared(parse(text)):
             of_engine = isinstance(compared, Variable) and compared.name in _LINK_ID_VARIABLES | _RULE_ID_VARIABLES
             if not of_engine and not _is_link_id(compared) and literal not in codes:
@@ -93,7 +95,7 @@ def _unread_facts(pack: Pack) -> Iterator[Issue]:
 
 def _compared(syntax: Syntax) -> Iterator[tuple[Syntax, str]]:
     """The strings that something is compared with, each with that something."""
-    for part in _parts(syntax):
+    for part in parts(syntax):
         match part:
             case Binary(operator=operator, left=left, right=right) if operator in _COMPARING:
                 for one, other in ((left, right), (right, left)):
@@ -112,9 +114,3 @@ def _strings(syntax: Syntax) -> Iterator[str]:
 
 def _is_link_id(syntax: Syntax) -> bool:
     return isinstance(syntax, Member) and syntax.name == "linkId"
-
-
-def _parts(syntax: Syntax) -> Iterator[Syntax]:
-    yield syntax
-    for child in children(syntax):
-        yield from _parts(child)

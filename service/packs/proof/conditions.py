@@ -12,7 +12,7 @@ from typing import Final
 
 from service.fhirpath import Environment, compile_expression
 from service.fhirpath.parser import parse
-from service.fhirpath.syntax import Binary, Call, Literal, Operator, Syntax, Variable, children
+from service.fhirpath.syntax import Binary, Call, Literal, Operator, Syntax, Variable, parts
 from service.fhirpath.writing import written
 from service.packs.proof.formula import (
     EMPTY,
@@ -51,7 +51,7 @@ def _formula(
     def of(part: Syntax) -> Formula:
         return _formula(part, rule_id, scattered, earlier)
 
-    looked_at = {name for name in _variables(syntax) if name in _OF_RULES}
+    looked_at = _variables(syntax) & _OF_RULES.keys()
     if looked_at and (ids := _each_alone(syntax, looked_at, earlier)) is not None:
         return ids
     match syntax:
@@ -103,7 +103,7 @@ def _is_filtered(syntax: Syntax, name: str) -> bool:
         case Variable(name=other):
             return other == name
         case Call(name="where", source=source, arguments=(criterion,)) if source is not None:
-            return _is_filtered(source, name) and not list(_variables(criterion))
+            return _is_filtered(source, name) and not _variables(criterion)
     return False
 
 
@@ -113,8 +113,5 @@ def _keeps(syntax: Syntax, name: str, rule_id: str) -> bool:
     return bool(expression.evaluate([], environment))
 
 
-def _variables(syntax: Syntax) -> Iterable[str]:
-    if isinstance(syntax, Variable):
-        yield syntax.name
-    for child in children(syntax):
-        yield from _variables(child)
+def _variables(syntax: Syntax) -> set[str]:
+    return {part.name for part in parts(syntax) if isinstance(part, Variable)}

@@ -7,7 +7,7 @@ is refused, by name, rather than guessed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -29,6 +29,7 @@ from service.fhirpath.syntax import (
     TypeOperation,
     Variable,
     children,
+    parts,
 )
 from service.sdc.questionnaire import Item, Questionnaire
 
@@ -190,15 +191,9 @@ def _is_scattered(syntax: Syntax) -> bool:
             source=Call(name="where", source=Variable(name="exclusiveConflicts"), arguments=(criterion,)),
             arguments=(),
         ):
-            return all(name == "hidden" for name in _variables(criterion)) and _is_blind(criterion)
+            read = {part.name for part in parts(criterion) if isinstance(part, Variable)}
+            return read <= {"hidden"} and _is_blind(criterion)
     return False
-
-
-def _variables(syntax: Syntax) -> Iterator[str]:
-    if isinstance(syntax, Variable):
-        yield syntax.name
-    for child in children(syntax):
-        yield from _variables(child)
 
 
 def deciding_questions(questionnaire: Questionnaire, link_id: str) -> frozenset[str]:
@@ -269,16 +264,14 @@ def is_number(syntax: Syntax) -> bool:
     return isinstance(syntax, Literal) and any(isinstance(one, int | Decimal) for one in syntax.value)
 
 
-def literals(expressions: tuple[Syntax, ...]) -> Iterator[object]:
+def literals(expressions: Iterable[Syntax]) -> Iterator[object]:
     """The constants in the expressions."""
     for syntax in expressions:
-        if isinstance(syntax, Literal):
-            yield from syntax.value
-        yield from literals(children(syntax))
+        for part in parts(syntax):
+            if isinstance(part, Literal):
+                yield from part.value
 
 
-def counts(expressions: tuple[Syntax, ...]) -> bool:
+def counts(expressions: Iterable[Syntax]) -> bool:
     """True if the number of answers may matter, beyond none and some."""
-    return any(
-        (isinstance(syntax, Call) and syntax.name == "count") or counts(children(syntax)) for syntax in expressions
-    )
+    return any(isinstance(part, Call) and part.name == "count" for syntax in expressions for part in parts(syntax))

@@ -2,10 +2,14 @@
 
 An input is a complete response in which each question of the rules has one of the alternatives of
 `service.packs.proof.answering`: unanswered, unsure and contradictory answers among them. A theorem that holds, holds
-for every combination of these. It says nothing of drafts (of which only the highest level is judged), of several
-answers to a question that takes one, of questions in repeating groups, and of whether the facts, the wording or the
-levels are clinically right: vignettes and people judge that. What does not hold comes with a response that shows it,
-judged by the engine itself.
+for every combination of these, and with them for every response that differs only in what expressions cannot tell
+apart, such as options they do not name and other words. Days of authoring are a sample, taken around the turns of
+months and years that spans of time lead to; so are dates beyond the longest span.
+
+Nothing is proved of drafts (of which only the highest level is judged), of several answers to a question that takes
+one, of answers in another order than the options, of questions in repeating groups, and of whether the facts, the
+wording or the levels are clinically right: vignettes and people judge that. What does not hold comes with a response
+that shows it, judged by the engine itself.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from service.fhirpath import Quantity
 from service.fhirpath.parser import parse
-from service.fhirpath.syntax import Binary, Operator, Syntax, children
+from service.fhirpath.syntax import Binary, Operator, Syntax, parts
 from service.packs.proof.answering import ANY_DAY, Alternative, alternatives, authored_days
 from service.packs.proof.cases import Case, case_context, described, truth_value
 from service.packs.proof.formula import FALSE, TRUE
@@ -42,9 +42,8 @@ def _comparing_facts(questionnaire: Questionnaire, facts: frozenset[str]) -> set
 
 
 def _compares(syntax: Syntax) -> bool:
-    if isinstance(syntax, Binary) and syntax.operator in _ORDERING:
-        return any(isinstance(one, int | Quantity) and not isinstance(one, bool) for one in literals((syntax,)))
-    return any(map(_compares, children(syntax)))
+    compared = (part for part in parts(syntax) if isinstance(part, Binary) and part.operator in _ORDERING)
+    return any(isinstance(one, int | Quantity) and not isinstance(one, bool) for one in literals(compared))
 
 
 def _wrong_side(questionnaire: Questionnaire, threshold: Threshold) -> Iterator[str]:
