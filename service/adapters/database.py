@@ -38,6 +38,7 @@ from service.adapters.letters import (
     replace_letter,
     target_of,
 )
+from service.adapters.lineage import outstanding_of, record_of
 from service.adapters.queries import condition, is_within
 from service.adapters.sqlite import is_passing, sqlite_engine
 from service.errors import IssueType, Unavailable, error
@@ -168,12 +169,23 @@ class Database:
             included = _provenance_of(connection, matches, query) if query.include_provenance else ()
         return Page(total, matches, included)
 
-    def record(self, response_id: str, version: int) -> tuple[Json, ...]:
-        """The response and all resources written with that version of it, in the order they were accepted in."""
-        table = schema.resource
-        written = and_(table.c.response_id == response_id, table.c.response_version == version)
+    def stored(self, response_id: str) -> Stored | None:
+        """The newest version of a response, as it was acknowledged."""
+        table = schema.receipt
+        newest = select(func.max(table.c.version)).where(table.c.response_id == response_id)
         with self._read() as connection:
-            return tuple(connection.execute(select(table.c.body).where(written).order_by(table.c.seq)).scalars())
+            version = connection.execute(newest).scalar_one()
+            return None if version is None else _stored(connection, response_id, version)
+
+    def record(self, response_id: str, version: int) -> tuple[Json, ...]:
+        """The record as it stood with that version of the response, which stands first."""
+        with self._read() as connection:
+            return record_of(connection, response_id, version)
+
+    def outstanding(self, letter: Letter) -> tuple[Json, ...]:
+        """What a letter has to bring: of its record, whatever no delivered letter to its target brought."""
+        with self._read() as connection:
+            return outstanding_of(connection, letter)
 
     def keep_audit(self, events: Sequence[Json]) -> None:
         """Keep AuditEvents, each with its id."""

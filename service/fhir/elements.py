@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from service.fhir.json import Json
+
+ENTERED_IN_ERROR: Final = "entered-in-error"
+"""The code of a status or verificationStatus that voids a resource."""
 
 
 def extensions(element: Json, url: str) -> Iterator[Json]:
@@ -72,3 +75,9 @@ def objects(node: Any, path: str) -> Iterator[tuple[str, Json]]:
     elif isinstance(node, list):
         for index, child in enumerate(node):
             yield from objects(child, f"{path}[{index}]")
+
+
+def is_entered_in_error(resource: Json) -> bool:
+    """Whether `resource` is marked as entered in error."""
+    codings = resource.get("verificationStatus", {}).get("coding", [])
+    return ENTERED_IN_ERROR in (resource.get("status"), *(coding.get("code") for coding in codings))

@@ -9,7 +9,7 @@ from typing import Any, Final
 from service.fhir.json import Json
 from service.records.identity import identity_query
 from service.records.ports import Answer, Placement
-from service.records.references import references_in, rewritten
+from service.records.references import local_reference, references_in, rewritten
 from service.records.searchable import conditional_reference
 from service.records.setback import odd_answer, refusal
 
@@ -36,11 +36,6 @@ def transaction_bundle(record: Sequence[Json]) -> Json:
         for one in record
     ]
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-
-
-def local_reference(resource: Json) -> str:
-    """How the resources of one record refer to `resource`."""
-    return f"{resource['resourceType']}/{resource['id']}"
 
 
 def outside_references(record: Sequence[Json]) -> list[str]:

@@ -130,7 +130,7 @@ class Delivery:
         return not_granted(setback.problem.status)
 
     def _deliver(self, letter: Letter) -> tuple[Placement, ...]:
-        kept = self._store.record(letter.response_id, letter.version)
+        kept = self._store.outstanding(letter)
         record = tuple(localised(one, self._base_url) for one in kept)
         bundle = transaction_bundle(record)
         issues = model_issues(bundle)

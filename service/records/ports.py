@@ -76,10 +76,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """All that one accepted response writes, in one transaction.
+    """All that one accepted version of a response writes, in one transaction.
 
-    `record` is what stands in the personal medical record beside the response (Observations, Conditions, Provenance,
-    in dependency order, each with its id); `target` is the base URL of the FHIR server it is to be delivered to.
+    `record` is what is new in the personal medical record beside the response (Observations, Conditions, Provenance,
+    each with its id and a version of its own); `target` is the base URL of the FHIR server it is to be delivered to.
     """
 
     stored: Stored
@@ -172,8 +172,20 @@ class Store(Protocol):
         """What matches `query` among the newest versions."""
         ...
 
+    def stored(self, response_id: str) -> Stored | None:
+        """The newest version of a response, as it was acknowledged; None when there is none."""
+        ...
+
     def record(self, response_id: str, version: int) -> tuple[Json, ...]:
-        """The response and all resources written with that version of it, in the order they were accepted in."""
+        """The record as it stood with that version of the response: that version first, then what was written with it
+        or before and not written anew, in the order of acceptance. Empty when there is no such version."""
+        ...
+
+    def outstanding(self, letter: Letter) -> tuple[Json, ...]:
+        """What `letter` has to bring: of the record of its version, whatever no delivered letter to its target brought.
+
+        So a later version brings, too, what still stands of one that was discarded.
+        """
         ...
 
     def keep_audit(self, events: Sequence[Json]) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from service.fhir.json import Json
-from service.records.bundle import Subject, conditional_subject, local_reference, outgoing, placement
+from service.records.bundle import Subject, conditional_subject, outgoing, placement
 from service.records.identity import identity_query
 from service.records.outbox import Problem, Reason
 from service.records.ports import Answer, Placement
-from service.records.references import references_in
+from service.records.references import local_reference, references_in
 from service.records.setback import Course, Setback, odd_answer
 
 Send = Callable[[str, str, Json | None, dict[str, str]], Answer]

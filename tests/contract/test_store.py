@@ -55,6 +55,7 @@ def observation(id_: str, **elements: Any) -> dict[str, Any]:
     return {
         "resourceType": "Observation",
         "id": id_,
+        "meta": {"versionId": "1"},
         "identifier": [{"system": "urn:ours", "value": id_}],
         "category": [{"coding": [{"system": "urn:category", "code": "survey"}]}],
         "code": {"coding": [{"system": "http://loinc.org", "code": "75325-1"}]},
@@ -66,7 +67,8 @@ def observation(id_: str, **elements: Any) -> dict[str, Any]:
 
 
 def provenance(id_: str, *targets: str) -> dict[str, Any]:
-    return {"resourceType": "Provenance", "id": id_, "target": [{"reference": one} for one in targets]}
+    about = [{"reference": one} for one in targets]
+    return {"resourceType": "Provenance", "id": id_, "meta": {"versionId": "1"}, "target": about}
 
 
 def acceptance(
@@ -232,6 +234,69 @@ class TestVersions:
         assert store.proposal("r1") is None
 
 
+def version_of(resource: dict[str, Any], version: int, **elements: Any) -> dict[str, Any]:
+    return {**resource, "meta": {"versionId": str(version)}, **elements}
+
+
+class TestAmendments:
+    """A response of three versions: the second changes `o1`, the third adds `o3`; `o2` stays as it was."""
+
+    @pytest.fixture(autouse=True)
+    def _versions(self, store: Store) -> None:
+        changed = version_of(observation("o1"), 2, code={"coding": [{"code": "changed"}]})
+        store.accept(acceptance(response(), observation("o1"), observation("o2"), provenance("p1", "Observation/o1")))
+        store.accept(acceptance(version_of(response(), 2), changed, provenance("p2", "Observation/o1")))
+        store.accept(acceptance(version_of(response(), 3), observation("o3"), provenance("p3", "Observation/o3")))
+
+    def test_searches_and_reads_answer_the_newest_version_alone(self, store: Store) -> None:
+        assert found(store, "Observation") == ["o2", "o1", "o3"]
+        assert found(store, "Observation", ("code", "75325-1")) == ["o2", "o3"]
+        assert found(store, "Observation", ("code", "changed")) == ["o1"]
+        assert store.read("Observation", "o1")["code"] == {"coding": [{"code": "changed"}]}  # type: ignore[index]
+
+    def test_each_resource_has_a_history_of_its_own(self, store: Store) -> None:
+        for id_, versions in (("o1", ["2", "1"]), ("o2", ["1"]), ("o3", ["1"])):
+            assert [one["meta"]["versionId"] for one in store.history("Observation", id_)] == versions
+        assert store.read("Observation", "o1", version=1) == observation("o1")
+
+    def test_the_record_as_it_stood_with_each_version(self, store: Store) -> None:
+        def names(version: int) -> list[str]:
+            return [f"{one['id']}/{one['meta']['versionId']}" for one in store.record("r1", version)]
+
+        assert names(1) == ["r1/1", "o1/1", "o2/1", "p1/1"]
+        assert names(2) == ["r1/2", "o2/1", "p1/1", "o1/2", "p2/1"]
+        assert names(3) == ["r1/3", "o2/1", "p1/1", "o1/2", "p2/1", "o3/1", "p3/1"]
+
+    def test_the_newest_version_as_it_was_acknowledged(self, store: Store) -> None:
+        newest = store.stored("r1")
+        assert newest is not None
+        assert (newest.version, newest.digest, newest.warnings) == (3, "digest", (WARNING,))
+        assert store.stored("r2") is None
+
+    def test_a_letter_brings_what_its_version_changed(self, store: Store) -> None:
+        for names in (["r1", "o1", "o2", "p1"], ["r1", "o1", "p2"], ["r1", "o3", "p3"]):
+            letter = leased(store)
+            assert [one["id"] for one in store.outstanding(letter)] == names
+            store.change(letter, outbox.delivered(letter, NOW))
+
+    def test_a_letter_brings_what_a_discarded_one_did_not(self, store: Store) -> None:
+        first, second, _ = store.letters()
+        store.change(first, outbox.discarded(first, "sent by post", NOW))
+        assert [f"{one['id']}/{one['meta']['versionId']}" for one in store.outstanding(second)] == [
+            "r1/2",
+            "o2/1",
+            "p1/1",
+            "o1/2",
+            "p2/1",
+        ]
+
+    def test_what_another_target_has_is_brought_all_the_same(self, store: Store) -> None:
+        letter = leased(store)
+        store.change(letter, outbox.delivered(letter, NOW))
+        elsewhere = replace(store.letters()[1], target="https://other.example/fhir")
+        assert len(store.outstanding(elsewhere)) == 5
+
+
 class TestSearch:
     @pytest.fixture(autouse=True)
     def _records(self, store: Store) -> None:
@@ -245,6 +310,7 @@ class TestSearch:
         condition = {
             "resourceType": "Condition",
             "id": "c1",
+            "meta": {"versionId": "1"},
             "code": {"coding": [{"system": "http://snomed.info/sct", "code": "82470000"}]},
             "subject": {"reference": "Patient/1"},
             "onsetDateTime": "2026-03-01",
