@@ -21,7 +21,6 @@ from service.errors import (
     Unavailable,
     error,
 )
-from service.fhir.elements import ENTERED_IN_ERROR, split_canonical
 from service.fhir.json import Json
 from service.fhir.primitives import instant
 from service.packs import Pack
@@ -37,11 +36,12 @@ from service.records.idempotency import (
 )
 from service.records.identity import identified
 from service.records.matching import is_within
-from service.records.narrative import with_narrative, without_generated_narrative
+from service.records.narrative import with_narrative
 from service.records.ports import Acceptance, Clock, Key, KeyTaken, NewId, Pages, Store, Stored, Superseded
 from service.records.references import localised, subject_issues
 from service.records.search import EVERYTHING, Bounds, PatientCriterion, Query, TermCriterion, TermTest
 from service.records.searchable import subject_key
+from service.records.succession import DRAFT, RETRACTED, STATUSES, as_following, check_following
 from service.sdc.assessment import Assessment, assess
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.explanation import triage_observation
@@ -50,12 +50,7 @@ from service.sdc.validation import validate
 
 log = logging.getLogger(__name__)
 
-DRAFT: Final = "in-progress"
 _MOST_TRIES: Final = 5
-COMPLETED: Final = "completed"
-AMENDED: Final = "amended"
-RETRACTED: Final = ENTERED_IN_ERROR
-STATUSES: Final = (DRAFT, COMPLETED, AMENDED, RETRACTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +179,7 @@ class Intake:
                 return _receipt(before, created=False)
             if if_match is not None and if_match != before.version:
                 raise _not_newest(response_id)
-            _check_update(response, local, before.resource)
+            check_following(response, local, before.resource)
             try:
                 return self._replace(before, local, digest, target, within, reasons)
             except Superseded:
@@ -211,7 +206,7 @@ class Intake:
             standing=self.store.record(before.id, before.version)[1:],
             reasons=reasons,
         )
-        response, notes = _as_following(response, before.resource)
+        response, notes = as_following(response, before.resource)
         acceptance = self._prepare(response, _Keys(None, (), digest), place, notes)
         expect_within(acceptance.stored.resource, within)
         self.store.accept(acceptance)
@@ -405,42 +400,6 @@ def _conflict(key: Key, stored: Stored) -> Conflict:
         "Update that response, or send this one under a key of its own."
     )
     return Conflict([error(IssueType.DUPLICATE, text)])
-
-
-def _as_following(response: Json, before: Json) -> tuple[Json, list[Issue]]:
-    """`response` as what follows `before`, with a warning where that is not as it was sent."""
-    if response.get("text") == before.get("text") and "text" not in without_generated_narrative(before):
-        # It was read here and changed: the text tells of the answers before.
-        response = {name: value for name, value in response.items() if name != "text"}
-    if before["status"] == DRAFT or response.get("status") != COMPLETED:
-        return response, []
-    text = "It replaces a response that was complete, so it is kept as amended."
-    note = _warning(text, "QuestionnaireResponse.status", Detail.KEPT_AS_AMENDED)
-    return {**response, "status": AMENDED}, [note]
-
-
-def _check_update(sent: Json, response: Json, before: Json) -> None:
-    """Raises what keeps `response` (`sent`, with references as this service keeps them) from following `before`."""
-    if sent.get("id") not in (None, before["id"]):
-        text = f"The body has the id '{sent['id']}', but the address is that of '{before['id']}'."
-        raise Malformed([error(IssueType.INVALID, text, "QuestionnaireResponse.id", Detail.INVALID_VALUE)])
-    if before["status"] == RETRACTED and response.get("status") != RETRACTED:
-        text = "This response was retracted as entered in error, and stays so. Send what is right as a new response."
-        raise _inadmissible(text, "status", Detail.INVALID_STATUS)
-    if before["status"] != DRAFT and response.get("status") == DRAFT:
-        text = f"This response is {before['status']}: it cannot become a draft again. Send the change as {AMENDED}."
-        raise _inadmissible(text, "status", Detail.INVALID_STATUS)
-    canonical = response.get("questionnaire")
-    if isinstance(canonical, str) and split_canonical(canonical)[0] != split_canonical(before["questionnaire"])[0]:
-        text = "The questionnaire differs from the one before. Send answers to another one as a new response."
-        raise _inadmissible(text, "questionnaire", Detail.INVALID_VALUE)
-    if "subject" in response and subject_key(response["subject"]) != subject_key(before["subject"]):
-        text = "The subject differs from the one before. Answers do not move to another's record: send a new response."
-        raise _inadmissible(text, "subject", Detail.INVALID_VALUE)
-
-
-def _inadmissible(text: str, element: str, detail: Detail) -> Invalid:
-    return Invalid([error(IssueType.BUSINESS_RULE, text, f"QuestionnaireResponse.{element}", detail)])
 
 
 def _not_newest(response_id: str) -> PreconditionFailed:

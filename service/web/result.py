@@ -16,7 +16,7 @@ from service.records.audit import Interaction
 from service.records.outbox import Letter, State
 from service.records.scopes import Permission
 from service.records.search import EVERYTHING, Bounds
-from service.records.submission import DRAFT, RETRACTED
+from service.records.succession import DRAFT, RETRACTED
 from service.sdc.assessment import RuleOutcome
 from service.web.audit import audit
 from service.web.auth import authenticated

@@ -220,9 +220,11 @@ class TestByIdentifier:
         self, client: FlaskClient, make_response: MakeResponse
     ) -> None:
         body = make_response(status="in-progress", identifier=IDENTIFIER)
-        first, second = self.put(client, body), self.put(client, body)
-        assert (first.status_code, second.status_code) == (201, 200)
-        assert (second.json["id"], second.headers["ETag"]) == (first.json["id"], 'W/"2"')
+        other = make_response("case-03", status="in-progress", identifier=IDENTIFIER)
+        first, again, second = (self.put(client, one) for one in (body, body, other))
+        assert (first.status_code, again.status_code, second.status_code) == (201, 200, 200)
+        assert (again.json, second.json["id"]) == (first.json, first.json["id"])
+        assert second.headers["ETag"] == 'W/"2"'
         assert self.put(client, body, If_Match='W/"1"').status_code == 412
         assert client.get(TYPE).json["total"] == 1
 
