@@ -31,6 +31,7 @@ from service.adapters import schema
 from service.adapters.accepting import add_resources, write_acceptance
 from service.adapters.letters import (
     DUE_LETTER,
+    given_up_letters,
     issue_of,
     letter_of,
     put_placements,
@@ -47,7 +48,7 @@ from service.records.ehr import Launch
 from service.records.feedback import Feedback, FeedbackCount, IssuedCard
 from service.records.invitations import Invitation
 from service.records.outbox import Letter, State, Take, Target
-from service.records.ports import Acceptance, Backlog, Key, Placement, RememberedPack, Stored
+from service.records.ports import Acceptance, Backlog, GivenUp, Key, Placement, RememberedPack, Stored
 from service.records.search import EVERYTHING, Bounds, Page, Query
 
 RETRY_AFTER_SECONDS: Final = 5
@@ -190,8 +191,7 @@ class Database:
     def keep_audit(self, events: Sequence[Json]) -> None:
         """Keep AuditEvents, each with its id."""
         with self._write() as connection:
-            for event in events:
-                add_resources(connection, [event], event["id"], 1)
+            _add_audit(connection, events)
 
     def lease(self, target: str, now: datetime, take: Take) -> Letter | None:
         """Apply `take` to the letter that is longest due, and give the result; None when none is due."""
@@ -210,7 +210,13 @@ class Database:
             return after
 
     def change(
-        self, before: Letter, after: Letter, *, placements: Sequence[Placement] = (), target: Target | None = None
+        self,
+        before: Letter,
+        after: Letter,
+        *,
+        placements: Sequence[Placement] = (),
+        target: Target | None = None,
+        audit: Sequence[Json] = (),
     ) -> bool:
         """Replace `before` by `after` and write the rest with it; False, and nothing, if `before` stands no more."""
         with self._write() as connection:
@@ -220,6 +226,7 @@ class Database:
                 put_placements(connection, after, placements)
             if target is not None:
                 put_target(connection, target)
+            _add_audit(connection, audit)
         return True
 
     def letter(self, id: int) -> Letter | None:  # noqa: A002
@@ -338,6 +345,11 @@ class Database:
                 Backlog(name, State(state), count, oldest) for name, state, count, oldest in connection.execute(grouped)
             )
 
+    def given_up(self) -> tuple[GivenUp, ...]:
+        """Counts and ages of the dead letters, by target and reason."""
+        with self._read() as connection:
+            return given_up_letters(connection)
+
     def target(self, name: str) -> Target:
         """How a target stands; one never held is open."""
         with self._read() as connection:
@@ -410,6 +422,11 @@ def _faults_told() -> Iterator[None]:
 
 def _unavailable(text: str) -> Unavailable:
     return Unavailable([error(IssueType.TRANSIENT, text)], RETRY_AFTER_SECONDS)
+
+
+def _add_audit(connection: Connection, events: Sequence[Json]) -> None:
+    for event in events:
+        add_resources(connection, [event], event["id"], 1)
 
 
 def _is_key(key: Key) -> ColumnElement[bool]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
     Connection,
     Row,
     Select,
@@ -14,10 +15,12 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
     tuple_,
+    type_coerce,
     update,
 )
 
@@ -25,7 +28,7 @@ from service.adapters import schema
 from service.errors import Detail, Issue, IssueType, Severity
 from service.fhir.json import Json
 from service.records.outbox import Letter, Problem, Reason, State, Target
-from service.records.ports import Placement
+from service.records.ports import GivenUp, Placement
 
 _UNSETTLED: Final = (State.PENDING, State.LEASED, State.DEAD)
 
@@ -62,6 +65,16 @@ def replace_letter(connection: Connection, before: Letter, after: Letter) -> boo
         columns.attempts == before.attempts,
     )
     return connection.execute(update(schema.letter).where(stands).values(letter_values(after))).rowcount == 1
+
+
+def given_up_letters(connection: Connection) -> tuple[GivenUp, ...]:
+    """Counts and ages of the dead letters, by target and reason."""
+    columns = schema.letter.c
+    reason = type_coerce(columns.problem, JSON)["reason"].as_string()
+    statement = select(columns.target, reason, func.count(), func.min(columns.created_at))
+    dead = statement.where(columns.state == State.DEAD.value).group_by(columns.target, reason)
+    rows = connection.execute(dead.order_by(columns.target, reason))
+    return tuple(GivenUp(target, Reason(why), count, oldest) for target, why, count, oldest in rows)
 
 
 def put_placements(connection: Connection, letter: Letter, placements: Sequence[Placement]) -> None:

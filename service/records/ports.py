@@ -11,7 +11,7 @@ from typing import Protocol
 from service.errors import Issue
 from service.fhir.json import Json
 from service.packs import Pack
-from service.records.outbox import Letter, State, Take, Target
+from service.records.outbox import Letter, Reason, State, Take, Target
 from service.records.search import EVERYTHING, Bounds, Page, Query
 
 Clock = Callable[[], datetime]
@@ -128,6 +128,16 @@ class Backlog:
     oldest: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Dead letters of one target and reason: how many, and when the oldest was accepted (aware UTC)."""
+
+    target: str
+    reason: Reason
+    count: int
+    oldest: datetime
+
+
 class Store(Protocol):
     """The database. Every method is one transaction and may raise Unavailable; returning means committed."""
 
@@ -201,11 +211,17 @@ class Store(Protocol):
         ...
 
     def change(
-        self, before: Letter, after: Letter, *, placements: Sequence[Placement] = (), target: Target | None = None
+        self,
+        before: Letter,
+        after: Letter,
+        *,
+        placements: Sequence[Placement] = (),
+        target: Target | None = None,
+        audit: Sequence[Json] = (),
     ) -> bool:
-        """Replace `before` by `after`, keep `placements` and the state of `target`; False if `before` no longer stands.
+        """Replace `before` by `after`, keep `placements`, the state of `target` and AuditEvents of it.
 
-        When it is False, nothing is written.
+        False if `before` no longer stands; then nothing is written.
         """
         ...
 
@@ -223,6 +239,10 @@ class Store(Protocol):
 
     def backlog(self) -> tuple[Backlog, ...]:
         """Counts and ages of all letters, by target and state."""
+        ...
+
+    def given_up(self) -> tuple[GivenUp, ...]:
+        """Counts and ages of the dead letters, by target and reason."""
         ...
 
     def target(self, name: str) -> Target:

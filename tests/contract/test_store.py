@@ -18,7 +18,18 @@ from service.records.feedback import CardKind, Feedback, FeedbackCount, HookStor
 from service.records.invitations import Invitation, InvitationStore
 from service.records.matching import is_within
 from service.records.outbox import Letter, Problem, Reason, State, Target
-from service.records.ports import Acceptance, Backlog, Key, KeyKind, KeyTaken, Placement, Store, Stored, Superseded
+from service.records.ports import (
+    Acceptance,
+    Backlog,
+    GivenUp,
+    Key,
+    KeyKind,
+    KeyTaken,
+    Placement,
+    Store,
+    Stored,
+    Superseded,
+)
 from service.records.search import EVERYTHING, Bounds, PatientCriterion, Query, TermCriterion, TermTest, parse_query
 
 NOW = datetime(2026, 3, 15, 9, 0, tzinfo=UTC)
@@ -588,6 +599,29 @@ class TestOutbox:
             Backlog(TARGET, State.PENDING, 2, NOW + timedelta(seconds=1)),
         )
         assert [letter.response_id for letter in store.letters(State.PENDING, limit=1)] == ["r1"]
+
+    def test_dead_letters_are_counted_by_target_and_reason(self, store: Store) -> None:
+        refused = replace(BUSY, reason=Reason.REFUSED)
+        for number, problem in enumerate((BUSY, refused, refused)):
+            store.accept(acceptance(response(f"r{number}"), at=NOW + timedelta(minutes=number)))
+            letter = leased(store, NOW + timedelta(hours=1))
+            store.change(letter, outbox.buried(letter, problem, NOW))
+        store.accept(acceptance(response("r3")))
+        assert store.given_up() == (
+            GivenUp(TARGET, Reason.BUSY, 1, NOW),
+            GivenUp(TARGET, Reason.REFUSED, 2, NOW + timedelta(minutes=1)),
+        )
+
+    def test_a_change_keeps_its_audit_event_or_nothing(self, store: Store) -> None:
+        store.accept(acceptance())
+        [letter] = store.letters()
+        gone = outbox.discarded(letter, "sent by post", NOW)
+        event = {"resourceType": "AuditEvent", "id": "a1", "meta": {"versionId": "1"}, "recorded": NOW.isoformat()}
+        assert store.change(letter, gone, audit=[event])
+        assert not store.change(letter, gone, audit=[{**event, "id": "a2"}])
+        assert store.read("AuditEvent", "a1") == event
+        assert store.read("AuditEvent", "a2") is None
+        assert store.letter(letter.id) == gone
 
     def test_each_of_many_workers_gets_a_letter_of_its_own(self, store: Store) -> None:
         for number in range(8):
