@@ -30,7 +30,7 @@ from service.adapters import launch_tables as launches
 from service.adapters import schema
 from service.adapters.accepting import add_resources, write_acceptance
 from service.adapters.letters import (
-    DUE_LETTER,
+    due_letter,
     given_up_letters,
     issue_of,
     letter_of,
@@ -195,13 +195,12 @@ class Database:
 
     def lease(self, target: str, now: datetime, take: Take) -> Letter | None:
         """Apply `take` to the letter that is longest due, and give the result; None when none is due."""
-        wanted = {"target": target, "now": now}
         with self._read() as connection:
             # An idle worker only looks, and never keeps writers waiting.
-            if connection.execute(DUE_LETTER, wanted).first() is None:
+            if due_letter(connection, target, now) is None:
                 return None
         with self._write() as connection:
-            row = connection.execute(DUE_LETTER, wanted).first()
+            row = due_letter(connection, target, now)
             if row is None:
                 return None
             before = letter_of(row)
@@ -385,8 +384,10 @@ class Database:
 
     def check(self) -> None:
         """Raise Unavailable unless the database can be read and written now."""
+        version = schema.schema_version.c.version
         with self._write() as connection:
-            connection.execute(select(schema.schema_version.c.version)).scalar_one()
+            # Only a write finds a full disk.
+            connection.execute(update(schema.schema_version).values(version=version))
 
     def close(self) -> None:
         """Close all connections."""

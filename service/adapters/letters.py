@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -27,7 +28,7 @@ from sqlalchemy import (
 from service.adapters import schema
 from service.errors import Detail, Issue, IssueType, Severity
 from service.fhir.json import Json
-from service.records.outbox import Letter, Problem, Reason, State, Target
+from service.records.outbox import CLOCK_TOLERANCE, Letter, Problem, Reason, State, Target
 from service.records.ports import GivenUp, Placement
 
 _UNSETTLED: Final = (State.PENDING, State.LEASED, State.DEAD)
@@ -35,10 +36,13 @@ _UNSETTLED: Final = (State.PENDING, State.LEASED, State.DEAD)
 
 def _due_letters() -> Select[Any]:
     one, earlier = schema.letter, schema.letter.alias()
-    target, now = bindparam("target", type_=String), bindparam("now", type_=schema.Moment)
+    target = bindparam("target", type_=String)
+    now, no_clock_yet = (bindparam(name, type_=schema.Moment) for name in ("now", "no_clock_yet"))
     ripe = or_(
         and_(one.c.state == State.PENDING.value, one.c.due_at <= now),
         and_(one.c.state == State.LEASED.value, one.c.leased_until <= now),
+        # The clock was set back since: what was to be waited for then means nothing now.
+        one.c.changed_at > no_clock_yet,
     )
     waits = exists().where(
         earlier.c.response_id == one.c.response_id,
@@ -46,13 +50,19 @@ def _due_letters() -> Select[Any]:
         earlier.c.id < one.c.id,
         earlier.c.state.in_([state.value for state in _UNSETTLED]),
     )
-    held = exists().where(schema.target.c.name == target, schema.target.c.held_until > now)
+    held_until = schema.target.c.held_until
+    held = exists().where(schema.target.c.name == target, held_until > now, held_until <= no_clock_yet)
     wanted = and_(schema.is_open_letter, one.c.target == target, ripe, ~waits, ~held)
     return select(one).where(wanted).order_by(one.c.due_at, one.c.id).limit(1)
 
 
-DUE_LETTER: Final = _due_letters()
-"""The letter for `target` that may be taken at `now` and is longest due."""
+_DUE_LETTER: Final = _due_letters()
+
+
+def due_letter(connection: Connection, target: str, now: datetime) -> Row[Any] | None:
+    """The row of the letter for `target` that may be taken at `now` and is longest due."""
+    wanted = {"target": target, "now": now, "no_clock_yet": now + CLOCK_TOLERANCE}
+    return connection.execute(_DUE_LETTER, wanted).first()
 
 
 def replace_letter(connection: Connection, before: Letter, after: Letter) -> bool:

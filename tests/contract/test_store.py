@@ -554,6 +554,21 @@ class TestOutbox:
             store.change(letter, outbox.postponed(letter, BUSY, NOW, NOW), placements=[placed])
         assert store.placements(TARGET, "r1") == (placed,)
 
+    @pytest.mark.parametrize("state", ["pending", "leased", "held"])
+    def test_a_clock_that_is_set_back_keeps_nothing_waiting(self, store: Store, state: str) -> None:
+        ahead = NOW + timedelta(days=400)
+        store.accept(acceptance(at=ahead))
+        if state == "leased":
+            leased(store, ahead)
+        if state == "held":
+            store.set_target(Target(TARGET, 1, ahead, BUSY))
+        assert leased(store, NOW).response_id == "r1"
+
+    def test_a_step_of_the_clock_takes_no_lease_away(self, store: Store) -> None:
+        store.accept(acceptance())
+        leased(store)
+        assert lease(store, NOW - timedelta(minutes=10)) is None
+
     def test_the_longest_due_goes_first(self, store: Store) -> None:
         store.accept(acceptance())
         store.accept(acceptance(response("r2"), at=NOW + timedelta(seconds=1)))
