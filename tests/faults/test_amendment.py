@@ -7,12 +7,11 @@ from collections import Counter
 import pytest
 
 from tests.faults.proxy import Answer, FaultProxy, Request, transactions
-from tests.hapi.amending import ONE_RECORD, accepted, amended, assert_as_here, kinds, retracted, states
+from tests.hapi.amending import AMENDED_RECORD, accepted, amended, assert_as_here, kinds, retracted, states
 from tests.hapi.client import FhirClient, Json, SyntheticPatient
 from tests.hapi.record import Record
 from tests.hapi.service import Service, eventually
 
-AMENDED_RECORD = ONE_RECORD + Counter(Observation=1, Provenance=3)
 OUTCOME: Json = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "transient"}]}
 BATCH_ONLY: Json = {
     "resourceType": "CapabilityStatement",

@@ -14,6 +14,8 @@ from tests.integration.answers import answer_with, without
 CASE = case("case-08")
 # An Observation for each of its 15 answers but the side, and one for the triage result.
 ONE_RECORD = Counter(QuestionnaireResponse=1, Observation=16, Condition=1, Provenance=1)
+# With other muscles: one more taken back, one new, and why.
+AMENDED_RECORD = ONE_RECORD + Counter(Observation=1, Provenance=3)
 ARM: Json = {"valueCoding": {"system": "http://snomed.info/sct", "code": "53120007", "display": "Arm"}}
 CALF: Json = {"valueCoding": {"system": "http://snomed.info/sct", "code": "53840002", "display": "Calf"}}
 
@@ -26,10 +28,14 @@ def accepted(service: Service, patient: str) -> Json:
     return stored
 
 
+def changed(stored: Json, *muscles: Json) -> Json:
+    """`stored` with other muscles (an arm) and without its side, as amended."""
+    return without(answer_with(deepcopy(stored), "muscles", *(muscles or (ARM,))), "side") | {"status": "amended"}
+
+
 def amended(service: Service, stored: Json, *muscles: Json, **headers: str) -> Json:
-    """`stored` with other muscles and without its side, as it was accepted."""
-    body = without(answer_with(deepcopy(stored), "muscles", *(muscles or (ARM,))), "side")
-    return put(service, {**body, "status": "amended"}, **headers)
+    """`stored` as `changed`, as it was accepted."""
+    return put(service, changed(stored, *muscles), **headers)
 
 
 def retracted(service: Service, stored: Json) -> Json:
