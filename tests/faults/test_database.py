@@ -27,14 +27,14 @@ Fault = Callable[[Service], AbstractContextManager[None]]
 FULL_BYTES = 100_000
 
 
-def database_file(service: Service) -> Path:
-    return service.log.parent / "intake.db"
+def database_folder(service: Service) -> Path:
+    return service.log.parent / "data"
 
 
 @contextmanager
 def locked(service: Service) -> Iterator[None]:
     """Another process writes, and does not end."""
-    with closing(sqlite3.connect(database_file(service), isolation_level=None)) as other:
+    with closing(sqlite3.connect(database_folder(service) / "intake.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
 
@@ -50,14 +50,9 @@ def full(service: Service) -> Iterator[None]:
 @contextmanager
 def gone(service: Service) -> Iterator[None]:
     """The folder of the database has another name."""
-    names = [file.name for file in service.log.parent.glob("intake.db*")]
-    elsewhere = service.log.parent / "elsewhere"
-    elsewhere.mkdir()
-    for name in names:
-        (service.log.parent / name).rename(elsewhere / name)
+    elsewhere = database_folder(service).rename(service.log.parent / "elsewhere")
     yield
-    for name in names:
-        (elsewhere / name).rename(service.log.parent / name)
+    elsewhere.rename(database_folder(service))
 
 
 FAULTS = pytest.mark.parametrize("fault", [locked, full])
@@ -65,7 +60,8 @@ FAULTS = pytest.mark.parametrize("fault", [locked, full])
 
 @pytest.fixture(autouse=True)
 def started(service: Service) -> None:
-    service.settings |= {"FHIR_SERVER_TIMEOUT_SECONDS": 1, "DELIVERY_LEASE_SECONDS": 3}
+    database = f"sqlite:///{database_folder(service) / 'intake.db'}"
+    service.settings |= {"DATABASE_URL": database, "FHIR_SERVER_TIMEOUT_SECONDS": 1, "DELIVERY_LEASE_SECONDS": 3}
     service.start()
 
 
@@ -117,12 +113,17 @@ def test_an_answer_that_cannot_be_noted_is_asked_for_again(
 def test_a_database_that_was_moved_away_and_back_has_all_that_was_acknowledged(
     service: Service, fhir: FhirClient, patient: SyntheticPatient
 ) -> None:
+    response = response_to(case("case-08"), patient.reference, patient.tag)
     accepted(service, patient.reference)
     with gone(service):
-        accepted(service, patient.reference)
+        # Where the file is held open it is written on; where not, the sender is told.
+        meanwhile = service.fhir.request("POST", "QuestionnaireResponse", response).status_code
+        assert meanwhile in (201, 503)
         service.kill()
     service.start()
 
+    again = service.fhir.request("POST", "QuestionnaireResponse", response).status_code
+    assert (meanwhile, again) in [(201, 200), (503, 201)]
     service.await_outbox(delivered=2)
     assert_one_record(fhir, patient, responses=2)
 
