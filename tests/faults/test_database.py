@@ -16,8 +16,8 @@ from service.bootstrap import start
 from service.config import load_settings
 from service.web.app import create_app
 from tests.faults.proxy import FaultProxy, transactions
-from tests.hapi.amending import ONE_RECORD, accepted
-from tests.hapi.cases import case, page, response_to
+from tests.hapi.amending import accepted
+from tests.hapi.cases import CASE, ONE_RECORD, page, response_to
 from tests.hapi.client import FhirClient, SyntheticPatient
 from tests.hapi.record import Record
 from tests.hapi.service import Service, eventually
@@ -79,7 +79,7 @@ def test_what_cannot_be_kept_is_not_acknowledged_and_can_be_sent_again(
 ) -> None:
     accepted(service, patient.reference)
     service.await_outbox(delivered=1)
-    response = response_to(case("case-08"), patient.reference, patient.tag)
+    response = response_to(CASE, patient.reference, patient.tag)
     with fault(service):
         refused = service.fhir.request("POST", "QuestionnaireResponse", response)
         assert refused.status_code == 503
@@ -113,7 +113,7 @@ def test_an_answer_that_cannot_be_noted_is_asked_for_again(
 def test_a_database_that_was_moved_away_and_back_has_all_that_was_acknowledged(
     service: Service, fhir: FhirClient, patient: SyntheticPatient
 ) -> None:
-    response = response_to(case("case-08"), patient.reference, patient.tag)
+    response = response_to(CASE, patient.reference, patient.tag)
     accepted(service, patient.reference)
     with gone(service):
         # Where the file is held open it is written on; where not, the sender is told.
@@ -134,7 +134,7 @@ def test_a_database_that_may_not_be_written_acknowledges_nothing(
     url = f"sqlite:///{tmp_path / 'own' / 'intake.db'}"
     services = start(load_settings(database_url=url, fhir_server_url=server_proxy.base_url), packs=(page(),))
     client = create_app(services.site()).test_client()
-    response = response_to(case("case-08"), patient.reference)
+    response = response_to(CASE, patient.reference)
     with closing(services.store):
         set_read_only(services.store, on=True)
         refused = client.post("/fhir/QuestionnaireResponse", json=response)

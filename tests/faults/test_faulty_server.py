@@ -10,13 +10,11 @@ from uuid import uuid4
 import pytest
 
 from tests.faults.proxy import Answer, FaultProxy, Request, transactions
-from tests.hapi.cases import case, response_to
+from tests.hapi.cases import CASE, ONE_RECORD, response_to
 from tests.hapi.client import FhirClient, Json, SyntheticPatient
 from tests.hapi.record import Record
 from tests.hapi.service import Service, eventually
 
-CASE = case("case-08")
-ONE_RECORD = Counter(QuestionnaireResponse=1, Observation=16, Condition=1, Provenance=1)
 ALWAYS = 100_000
 # One of them failed, and that for a while only.
 FAILED_ENTRIES: list[Json] = [

@@ -20,13 +20,11 @@ import requests
 from tests.faults.forks import Forks
 from tests.faults.proxy import Answer, FaultProxy, Request, any_request, transactions
 from tests.hapi.amending import AMENDED_RECORD, accepted, amended, assert_as_here, changed, kinds
-from tests.hapi.cases import case, response_to
+from tests.hapi.cases import CASE, ONE_RECORD, response_to
 from tests.hapi.client import FhirClient, Json, SyntheticPatient
 from tests.hapi.record import Record, identity, identity_search
 from tests.hapi.service import Service, eventually
 
-CASE = case("case-08")
-ONE_RECORD = Counter(QuestionnaireResponse=1, Observation=16, Condition=1, Provenance=1)
 ALWAYS = 100_000
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from copy import deepcopy
 
-from tests.hapi.cases import case, response_to
+from tests.hapi.cases import CASE, ONE_RECORD, response_to
 from tests.hapi.client import FhirClient, Json
 from tests.hapi.record import Record, codes, identity_search
 from tests.hapi.service import Service
 from tests.integration.answers import answer_with, without
 
-CASE = case("case-08")
-# An Observation for each of its 15 answers but the side, and one for the triage result.
-ONE_RECORD = Counter(QuestionnaireResponse=1, Observation=16, Condition=1, Provenance=1)
 # With other muscles: one more taken back, one new, and why.
 AMENDED_RECORD = ONE_RECORD + Counter(Observation=1, Provenance=3)
 ARM: Json = {"valueCoding": {"system": "http://snomed.info/sct", "code": "53120007", "display": "Arm"}}

@@ -12,7 +12,6 @@ from tests.hapi.amending import (
     AMENDED_RECORD,
     ARM,
     CALF,
-    ONE_RECORD,
     accepted,
     activities,
     amended,
@@ -21,6 +20,7 @@ from tests.hapi.amending import (
     retracted,
     states,
 )
+from tests.hapi.cases import ONE_RECORD
 from tests.hapi.client import FhirClient, Json, SyntheticPatient
 from tests.hapi.record import Record, codes
 from tests.hapi.service import Service
