@@ -115,6 +115,8 @@ class Delivery:
             return self._record_setback(letter, self._as_meant(setback))
         except _LeaseLost:
             return self._report(letter, (), recorded=False)
+        # Marked only now: should the power go before, the same is sent again and meets what is there. A mark before
+        # the answer was verified could lose what never arrived.
         after = outbox.delivered(letter, self._clock())
         recorded = self._store.change(letter, after, placements=placements, target=self._answering)
         return self._report(after, placements, recorded=recorded)

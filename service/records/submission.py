@@ -115,6 +115,8 @@ class Intake:
             acceptance = self._prepare(response, keys, _Place(self.new_id(), self._target))
             expect_within(acceptance.stored.resource, sender.within)
             try:
+                # Committed, and synced, before anybody is answered: should the power go in between, the sender asks
+                # again and its key finds this receipt. An answer before the commit could acknowledge what is lost.
                 self.store.accept(acceptance)
             except KeyTaken:
                 first = self._receipt_of_winner(keys)
