@@ -59,6 +59,7 @@ class Detail(StrEnum):
     UNKNOWN_QUESTIONNAIRE = "unknown-questionnaire"
     NO_VERSION = "no-version"
     NO_AUTHORED = "no-authored"
+    KEPT_AS_AMENDED = "kept-as-amended"
     AUTHORED_IN_FUTURE = "authored-in-future"
     NOT_ACTIVE = "not-active"
     NOT_IN_EFFECT = "not-in-effect"

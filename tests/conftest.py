@@ -17,6 +17,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="URL",
         help="run the tests of tests/hapi and tests/faults against this FHIR R4 server instead of starting HAPI",
     )
+    parser.addoption(
+        "--kill-rounds",
+        metavar="NUMBER",
+        type=int,
+        default=50,
+        help="how often tests/faults kills the processes of the service at random moments (default 50)",
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

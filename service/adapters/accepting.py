@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple
 
-from sqlalchemy import Connection, delete, insert, select, true, update
+from sqlalchemy import Connection, delete, insert, select, true, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from service.adapters import schema
@@ -23,6 +23,7 @@ def write_acceptance(connection: Connection, acceptance: Acceptance) -> None:
     stored = acceptance.stored
     _take_keys(connection, acceptance.keys, stored)
     _take_place(connection, stored)
+    _give_way(connection, acceptance.record)
     _remember(connection, acceptance)
     try:
         add_resources(connection, (stored.resource, *acceptance.record), stored.id, stored.version, _patient(stored))
@@ -81,6 +82,15 @@ def _take_place(connection: Connection, stored: Stored) -> None:
         connection.execute(delete(schema.proposal).where(schema.proposal.c.response_id == stored.id))
 
 
+def _give_way(connection: Connection, record: Sequence[Json]) -> None:
+    """What `record` has a later version of is not the newest any more."""
+    columns = schema.resource.c
+    names = [(one["resourceType"], one["id"]) for one in record if _version(one) > 1]
+    if names:
+        earlier = (tuple_(columns.type, columns.id).in_(names), columns.current == true())
+        connection.execute(update(schema.resource).where(*earlier).values(current=False))
+
+
 def _remember(connection: Connection, acceptance: Acceptance) -> None:
     accepting = acceptance.pack
     columns = schema.pack.c
@@ -112,7 +122,7 @@ def add_resources(
         {
             "type": one["resourceType"],
             "id": one["id"],
-            "version": version,
+            "version": _version(one),
             "current": True,
             "response_id": written_with,
             "response_version": version,
@@ -138,6 +148,10 @@ def add_resources(
         connection.execute(insert(schema.term), terms)
     if spans:
         connection.execute(insert(schema.span), spans)
+
+
+def _version(resource: Json) -> int:
+    return int(resource["meta"]["versionId"])
 
 
 def _first_letter(acceptance: Acceptance, target: str) -> Letter:

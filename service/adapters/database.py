@@ -29,7 +29,8 @@ from service.adapters import schema
 from service.adapters.accepting import add_resources, write_acceptance
 from service.adapters.backend import Backend, insert_once
 from service.adapters.letters import (
-    DUE_LETTER,
+    due_letter,
+    given_up_letters,
     issue_of,
     leased_letters,
     letter_of,
@@ -38,6 +39,7 @@ from service.adapters.letters import (
     replace_letter,
     target_of,
 )
+from service.adapters.lineage import outstanding_of, record_of
 from service.adapters.postgresql import postgresql_backend
 from service.adapters.queries import condition, is_within
 from service.adapters.sqlite import sqlite_backend
@@ -47,7 +49,7 @@ from service.records.ehr import Launch
 from service.records.feedback import Feedback, FeedbackCount, IssuedCard
 from service.records.invitations import Invitation
 from service.records.outbox import Letter, State, Take, Target
-from service.records.ports import Acceptance, Backlog, Key, Placement, RememberedPack, Stored
+from service.records.ports import Acceptance, Backlog, GivenUp, Key, Placement, RememberedPack, Stored
 from service.records.search import EVERYTHING, Bounds, Page, Query
 
 RETRY_AFTER_SECONDS: Final = 5
@@ -178,25 +180,34 @@ class Database:
             included = _provenance_of(connection, matches, query) if query.include_provenance else ()
         return Page(total, matches, included)
 
-    def record(self, response_id: str, version: int) -> tuple[Json, ...]:
-        """The response and all resources written with that version of it, in the order they were accepted in."""
-        table = schema.resource
-        written = and_(table.c.response_id == response_id, table.c.response_version == version)
+    def stored(self, response_id: str) -> Stored | None:
+        """The newest version of a response, as it was acknowledged."""
+        table = schema.receipt
+        newest = select(func.max(table.c.version)).where(table.c.response_id == response_id)
         with self._read() as connection:
-            return tuple(connection.execute(select(table.c.body).where(written).order_by(table.c.seq)).scalars())
+            version = connection.execute(newest).scalar_one()
+            return None if version is None else _stored(connection, response_id, version)
+
+    def record(self, response_id: str, version: int) -> tuple[Json, ...]:
+        """The record as it stood with that version of the response, which stands first."""
+        with self._read() as connection:
+            return record_of(connection, response_id, version)
+
+    def outstanding(self, letter: Letter) -> tuple[Json, ...]:
+        """What a letter has to bring: of its record, whatever no delivered letter to its target brought."""
+        with self._read() as connection:
+            return outstanding_of(connection, letter)
 
     def keep_audit(self, events: Sequence[Json]) -> None:
         """Keep AuditEvents, each with its id."""
         with self._write() as connection:
-            for event in events:
-                add_resources(connection, [event], event["id"], 1)
+            _add_audit(connection, events)
 
     def lease(self, target: str, now: datetime, take: Take, at_most: int | None = None) -> Letter | None:
         """Apply `take` to the letter that is longest due, and give the result; None when none is to be taken."""
-        wanted = {"target": target, "now": now}
         with self._read() as connection:
             # An idle worker only looks, and never keeps writers waiting.
-            if connection.execute(DUE_LETTER, wanted).first() is None:
+            if due_letter(connection, target, now) is None:
                 return None
         with self._write() as connection:
             if at_most is not None:
@@ -205,7 +216,7 @@ class Database:
                 if leased_letters(connection, target, now) >= at_most:
                     return None
             # A letter that another worker is just taking is passed over.
-            row = connection.execute(DUE_LETTER.with_for_update(skip_locked=True), wanted).first()
+            row = due_letter(connection, target, now, to_take=True)
             if row is None:
                 return None
             before = letter_of(row)
@@ -214,7 +225,13 @@ class Database:
             return after
 
     def change(
-        self, before: Letter, after: Letter, *, placements: Sequence[Placement] = (), target: Target | None = None
+        self,
+        before: Letter,
+        after: Letter,
+        *,
+        placements: Sequence[Placement] = (),
+        target: Target | None = None,
+        audit: Sequence[Json] = (),
     ) -> bool:
         """Replace `before` by `after` and write the rest with it; False, and nothing, if `before` stands no more."""
         with self._write() as connection:
@@ -224,6 +241,7 @@ class Database:
                 put_placements(connection, after, placements)
             if target is not None:
                 put_target(connection, target)
+            _add_audit(connection, audit)
         return True
 
     def letter(self, id: int) -> Letter | None:  # noqa: A002
@@ -342,6 +360,11 @@ class Database:
                 Backlog(name, State(state), count, oldest) for name, state, count, oldest in connection.execute(grouped)
             )
 
+    def given_up(self) -> tuple[GivenUp, ...]:
+        """Counts and ages of the dead letters, by target and reason."""
+        with self._read() as connection:
+            return given_up_letters(connection)
+
     def target(self, name: str) -> Target:
         """How a target stands; one never held is open."""
         with self._read() as connection:
@@ -418,6 +441,11 @@ class Database:
 
 def _unavailable(text: str) -> Unavailable:
     return Unavailable([error(IssueType.TRANSIENT, text)], RETRY_AFTER_SECONDS)
+
+
+def _add_audit(connection: Connection, events: Sequence[Json]) -> None:
+    for event in events:
+        add_resources(connection, [event], event["id"], 1)
 
 
 def _is_key(key: Key) -> ColumnElement[bool]:

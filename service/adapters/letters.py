@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    JSON,
     Connection,
     Row,
     Select,
     String,
+    Text,
     and_,
     bindparam,
+    cast,
     delete,
     exists,
     func,
@@ -20,6 +23,7 @@ from sqlalchemy import (
     or_,
     select,
     tuple_,
+    type_coerce,
     update,
 )
 
@@ -27,18 +31,21 @@ from service.adapters import schema
 from service.adapters.backend import put_row
 from service.errors import Detail, Issue, IssueType, Severity
 from service.fhir.json import Json
-from service.records.outbox import Letter, Problem, Reason, State, Target
-from service.records.ports import Placement
+from service.records.outbox import CLOCK_TOLERANCE, Letter, Problem, Reason, State, Target
+from service.records.ports import GivenUp, Placement
 
 _UNSETTLED: Final = (State.PENDING, State.LEASED, State.DEAD)
 
 
 def _due_letters() -> Select[Any]:
     one, earlier = schema.letter, schema.letter.alias()
-    target, now = bindparam("target", type_=String), bindparam("now", type_=schema.Moment)
+    target = bindparam("target", type_=String)
+    now, no_clock_yet = (bindparam(name, type_=schema.Moment) for name in ("now", "no_clock_yet"))
     ripe = or_(
         and_(one.c.state == State.PENDING.value, one.c.due_at <= now),
         and_(one.c.state == State.LEASED.value, one.c.leased_until <= now),
+        # The clock was set back since: what was to be waited for then means nothing now.
+        one.c.changed_at > no_clock_yet,
     )
     waits = exists().where(
         earlier.c.response_id == one.c.response_id,
@@ -46,13 +53,23 @@ def _due_letters() -> Select[Any]:
         earlier.c.id < one.c.id,
         earlier.c.state.in_([state.value for state in _UNSETTLED]),
     )
-    held = exists().where(schema.target.c.name == target, schema.target.c.held_until > now)
+    held_until = schema.target.c.held_until
+    held = exists().where(schema.target.c.name == target, held_until > now, held_until <= no_clock_yet)
     wanted = and_(schema.is_open_letter, one.c.target == target, ripe, ~waits, ~held)
     return select(one).where(wanted).order_by(one.c.due_at, one.c.id).limit(1)
 
 
-DUE_LETTER: Final = _due_letters()
-"""The letter for `target` that may be taken at `now` and is longest due."""
+_DUE_LETTER: Final = _due_letters()
+
+
+def due_letter(connection: Connection, target: str, now: datetime, *, to_take: bool = False) -> Row[Any] | None:
+    """The row of the letter for `target` that may be taken at `now` and is longest due.
+
+    It is locked `to_take` it; one that another worker is just taking is passed over.
+    """
+    wanted = {"target": target, "now": now, "no_clock_yet": now + CLOCK_TOLERANCE}
+    query = _DUE_LETTER.with_for_update(skip_locked=True) if to_take else _DUE_LETTER
+    return connection.execute(query, wanted).first()
 
 
 def leased_letters(connection: Connection, target: str, now: datetime) -> int:
@@ -72,6 +89,18 @@ def replace_letter(connection: Connection, before: Letter, after: Letter) -> boo
         columns.attempts == before.attempts,
     )
     return connection.execute(update(schema.letter).where(stands).values(letter_values(after))).rowcount == 1
+
+
+def given_up_letters(connection: Connection) -> tuple[GivenUp, ...]:
+    """Counts and ages of the dead letters, by target and reason."""
+    columns = schema.letter.c
+    # A text to SQLite, which looks into it as it is.
+    problem = cast(columns.problem, JSON().with_variant(Text(), "sqlite"))
+    reason = type_coerce(problem, JSON)["reason"].as_string()
+    statement = select(columns.target, reason, func.count(), func.min(columns.created_at))
+    dead = statement.where(columns.state == State.DEAD.value).group_by(columns.target, reason)
+    rows = connection.execute(dead.order_by(columns.target, reason))
+    return tuple(GivenUp(target, Reason(why), count, oldest) for target, why, count, oldest in rows)
 
 
 def put_placements(connection: Connection, letter: Letter, placements: Sequence[Placement]) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -53,7 +54,9 @@ def _engine(url: URL, busy_timeout_seconds: float) -> Engine:
     if not url.database or url.database == ":memory:" or url.query:
         raise ValueError("The database URL must name a file: sqlite:///path/to/file, with nothing after it.")
     _make_private_file(Path(url.database))
-    engine = create_engine(url, pool_size=_POOL_SIZE, max_overflow=0, pool_timeout=busy_timeout_seconds)
+    # From here on a connection opens what is there: in the place of a file that is gone it must not begin an empty one.
+    existing = url.set(database=f"file:{quote(url.database)}", query={"mode": "rw", "uri": "true"})
+    engine = create_engine(existing, pool_size=_POOL_SIZE, max_overflow=0, pool_timeout=busy_timeout_seconds)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, entry: ConnectionPoolEntry) -> None:

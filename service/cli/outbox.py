@@ -1,7 +1,9 @@
-"""`outbox list`, `show`, `retry`: what is on its way to the FHIR server, and what was given up."""
+"""`outbox list`, `show`, `retry`, `discard`: what is on its way to FHIR servers, and what was given up."""
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,12 +12,13 @@ import click
 from service.bootstrap import Services, start
 from service.cli.console import EXIT_FAULT, fail, print_json, read_settings, table
 from service.fhir.primitives import instant
-from service.records.outbox import Letter, State, resumed, retried
+from service.records.audit import discard_event
+from service.records.outbox import Letter, State, discarded, resumed, retried
 
 
 @click.group()
 def outbox() -> None:
-    """Look at deliveries, and retry those that were given up."""
+    """Look at deliveries, and retry or discard those that were given up."""
 
 
 @outbox.command("list")
@@ -31,8 +34,14 @@ def list_letters(state: str | None, limit: int) -> None:
     with _services() as services:
         letters = services.store.letters(None if state is None else State(state), limit)
         held = [target for target in services.store.targets() if target.held_until is not None]
+        given_up = services.store.given_up()
+        blocking = {(one.response_id, one.target): one.id for one in _all_dead(services)}
     header = ("ID", "STATE", "ATTEMPTS", "RESPONSE", "ACCEPTED", "PROBLEM")
-    click.echo(table(header, (_row(letter) for letter in letters)) if letters else "No deliveries.")
+    rows = (_row(letter, blocking.get((letter.response_id, letter.target))) for letter in letters)
+    click.echo(table(header, rows) if letters else "No deliveries.")
+    for one in given_up:
+        told = f"{one.count} given up ({one.reason.value}), the oldest accepted {instant(one.oldest)}."
+        click.echo(f"{one.target}: {told}")
     for target in held:
         reason = f" {target.problem.text}" if target.problem else ""
         click.echo(f"{target.name} is held until {instant(target.held_until or services.clock())}.{reason}")
@@ -64,6 +73,7 @@ def show(letter_id: int) -> None:
             "due": instant(letter.due_at),
             "problem": problem and {"reason": problem.reason.value, "text": problem.text, "status": problem.status},
             "outcome": problem and problem.outcome,
+            "discarded": letter.note,
             "locations": [placement.location for placement in placements],
         }
     )
@@ -89,6 +99,46 @@ def retry(letter_ids: tuple[int, ...], all_dead: bool) -> None:
     click.echo(f"{len(letters)} deliveries are due again.")
 
 
+@outbox.command()
+@click.argument("letter_ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.option("--reason", required=True, help="Why; it is kept with the delivery and in an AuditEvent.")
+def discard(letter_ids: tuple[int, ...], reason: str) -> None:
+    """Give deliveries up for good: they are not sent, and stay listed with the reason.
+
+    A later version of the same response brings what still stands of them.
+
+    \b
+    Example:
+      symptom-intake outbox discard 7 --reason "The patient moved; sent by post on 3 May"
+    """
+    if not reason.strip():
+        raise click.UsageError("Give a reason that says something.")
+    with _services() as services:
+        for letter in [_letter(services, one) for one in letter_ids]:
+            _discard(services, letter, reason.strip())
+    click.echo(f"{len(letter_ids)} deliveries are discarded.")
+
+
+def _discard(services: Services, letter: Letter, reason: str) -> None:
+    if letter.state not in (State.DEAD, State.PENDING):
+        fail(f"Delivery {letter.id} is {letter.state.value}; only dead and pending ones can be discarded.")
+    now = services.clock()
+    after = discarded(letter, reason, now)
+    response = services.store.read("QuestionnaireResponse", letter.response_id)
+    patient = None if response is None else response.get("subject")
+    event = discard_event(after, patient, _operator(), now, services.new_id())
+    if not services.store.change(letter, after, audit=[event]):
+        fail(f"Delivery {letter.id} changed meanwhile. Look at it again.")
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        return str(os.getuid())
+
+
 def _all_dead(services: Services) -> Iterator[Letter]:
     backlog = services.store.backlog()
     dead = sum(entry.count for entry in backlog if entry.state is State.DEAD)
@@ -111,9 +161,11 @@ def _letter(services: Services, letter_id: int) -> Letter:
     return letter
 
 
-def _row(letter: Letter) -> tuple[str, ...]:
+def _row(letter: Letter, blocking: int | None) -> tuple[str, ...]:
     problem = letter.problem
     why = "" if problem is None else problem.reason.value + (f" ({problem.status})" if problem.status else "")
+    if letter.state is State.PENDING and blocking is not None and blocking < letter.id:
+        why = f"waits for {blocking}"
     accepted = instant(letter.created_at)
     return str(letter.id), letter.state.value, str(letter.attempts), letter.response_id, accepted, why
 

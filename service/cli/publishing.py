@@ -9,7 +9,7 @@ import click
 
 from service.bootstrap import any_fhir_server
 from service.cli.console import fail, read_settings
-from service.cli.pages import FOLDER, loaded_pages
+from service.cli.folders import FOLDER, loaded_pages
 from service.records.ports import FhirServer
 from service.records.publication import Finding, Step, carry_out, plan
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from service.fhir.json import Json
+
+ENTERED_IN_ERROR: Final = "entered-in-error"
+"""The code of a status or verificationStatus that voids a resource."""
 
 
 def extensions(element: Json, url: str) -> Iterator[Json]:
@@ -61,3 +64,20 @@ def coding_token(coding: Json) -> str:
 def search_escaped(text: str) -> str:
     r"""`text` as a value of a FHIR search: a backslash before each `\` `,` `$` `|`."""
     return re.sub(r"[\\,$|]", r"\\\g<0>", text)
+
+
+def objects(node: Any, path: str) -> Iterator[tuple[str, Json]]:
+    """Every JSON object in and below `node`, parents first, each with its path; `path` is that of `node`."""
+    if isinstance(node, dict):
+        yield path, node
+        for name, child in node.items():
+            yield from objects(child, f"{path}.{name}")
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from objects(child, f"{path}[{index}]")
+
+
+def is_entered_in_error(resource: Json) -> bool:
+    """Whether `resource` is marked as entered in error."""
+    codings = resource.get("verificationStatus", {}).get("coding", [])
+    return ENTERED_IN_ERROR in (resource.get("status"), *(coding.get("code") for coding in codings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -139,6 +140,13 @@ class TypeOperation:
 
 
 Syntax = Literal | Variable | This | Index | Total | Member | Call | Indexer | Polarity | Binary | TypeOperation
+
+
+def parts(syntax: Syntax) -> Iterator[Syntax]:
+    """`syntax` and all its parts, each before its own."""
+    yield syntax
+    for child in children(syntax):
+        yield from parts(child)
 
 
 def children(syntax: Syntax) -> tuple[Syntax, ...]:

@@ -63,12 +63,13 @@ def _identity_issues(pack: Pack) -> Iterator[Issue]:
 
 def _link_id_issues(pack: Pack) -> Iterator[Issue]:
     known = pack.questionnaire.by_link_id
-    for path, expression in _expressions(pack):
+    for path, expression in expressions(pack):
         for link_id in sorted(expression.link_ids - known.keys()):
             yield error(IssueType.NOT_FOUND, f"The expression asks for '{link_id}', which is no item.", path)
 
 
-def _expressions(pack: Pack) -> Iterator[tuple[str, Expression]]:
+def expressions(pack: Pack) -> Iterator[tuple[str, Expression]]:
+    """Every expression of a page that is evaluated, with the element it stands on."""
     questionnaire = pack.questionnaire
     for variable in questionnaire.variables:
         yield f"Questionnaire.extension (variable {variable.name})", variable.expression

@@ -30,7 +30,7 @@ _SAMPLES: Mapping[ItemType, Json] = MappingProxyType(
 
 def sample_responses(questionnaire: Questionnaire) -> Iterator[Json]:
     """Complete responses, without regard to enableWhen, that together use each option once; then one without dates."""
-    most = max((len(_answers(item)) for item in questionnaire.by_link_id.values()), default=0)
+    most = max((len(sample_answers(item)) for item in questionnaire.by_link_id.values()), default=0)
     for position in range(most):
         yield _response(questionnaire, position, with_dates=position % 2 == 0)
 
@@ -57,12 +57,13 @@ def _item(item: Item, position: int, *, with_dates: bool) -> Json | None:
         return {"linkId": item.link_id, "item": below} if below else None
     if item.type in (ItemType.DATE, ItemType.DATE_TIME) and not with_dates:
         return None
-    answers = _answers(item)
+    answers = sample_answers(item)
     answer = answers[position % len(answers)]
     return {"linkId": item.link_id, "text": item.text, "answer": [{**answer, "item": below} if below else answer]}
 
 
-def _answers(item: Item) -> list[Json]:
+def sample_answers(item: Item) -> list[Json]:
+    """Answers to `item`: each option, and a value of its type where any may be given; none for a group."""
     if not item.is_question:
         return []
     options = [option.value for option in item.options or ()]

@@ -172,14 +172,14 @@ def _answer(item: Item, value: Any) -> Json:
         return {"valueString": value["text"]} if value.keys() == {"text"} else dict(value)
     for option in item.options or ():
         if option.key[-1] == str(value):
-            return _as_answered(option.value)
+            return as_answered(option.value)
     if item.type in (ItemType.CHOICE, ItemType.OPEN_CHOICE):
         # A code that is no option: the vignette wants to see it refused.
         return {"valueCoding": {"code": str(value)}}
     return {_VALUE_KEYS.get(item.type, "valueString"): value}
 
 
-def _as_answered(option: Json) -> Json:
+def as_answered(option: Json) -> Json:
     """An option's value as a filler gives it back: a Coding without the extensions of its label."""
     coding = option.get("valueCoding")
     if coding is None:

@@ -16,10 +16,12 @@ from service.fhir.json import Json
 from service.fhir.primitives import instant
 from service.records.access import NOBODY, Caller
 from service.records.composition import SOFTWARE_NAME
+from service.records.outbox import Letter
 from service.records.ports import NewId
 from service.records.searchable import PATIENT_ROLE
 
 _EVENT_TYPE: Final = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+_LIFECYCLE: Final = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 _INTERACTION: Final = "http://hl7.org/fhir/restful-interaction"
 _ENTITY_TYPE: Final = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 _ENTITY_ROLE: Final = "http://terminology.hl7.org/CodeSystem/object-role"
@@ -27,6 +29,8 @@ _REQUEST_ID: Final = {
     "system": "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType",
     "code": "XrequestId",
 }
+# http://hl7.org/fhir/R4/valueset-audit-event-outcome.html: serious failure, what was to be done was not.
+_NOT_DONE: Final = "8"
 _PERSON: Final = "1"
 _SYSTEM_OBJECT: Final = "2"
 _DOMAIN_RESOURCE: Final = "4"
@@ -77,6 +81,26 @@ def audit_events(access: Access, now: datetime, new_id: NewId) -> tuple[Json, ..
     return tuple(_event(access, patient, now, new_id()) for patient in patients)
 
 
+def discard_event(letter: Letter, patient: Json | None, operator: str, now: datetime, id_: str) -> Json:
+    """The AuditEvent of a delivery that `operator` (a user of this machine) gave up, with the reason in its note.
+
+    `patient` is the subject (Reference) of the response; `now` is aware UTC.
+    """
+    return {
+        "resourceType": "AuditEvent",
+        "id": id_,
+        "meta": {"versionId": "1", "lastUpdated": instant(now)},
+        "type": {"system": _LIFECYCLE, "code": "transmit", "display": "Transmit Record Lifecycle Event"},
+        "action": "E",
+        "recorded": instant(now),
+        "outcome": _NOT_DONE,
+        "outcomeDesc": f"Discarded, so not sent to {letter.target}: {letter.note}",
+        "agent": [{"who": {"identifier": {"value": operator}}, "requestor": True}],
+        "source": {"observer": {"display": SOFTWARE_NAME}},
+        "entity": list(_about(patient, [f"QuestionnaireResponse/{letter.response_id}"])),
+    }
+
+
 def _event(access: Access, patient: Json | None, now: datetime, id_: str) -> Json:
     return {
         "resourceType": "AuditEvent",
@@ -109,14 +133,18 @@ def _agents(access: Access) -> Iterable[Json]:
 
 
 def _entities(access: Access, patient: Json | None) -> Iterable[Json]:
-    if patient is not None:
-        yield {"what": patient, "type": _entity_type(_PERSON), "role": _role(PATIENT_ROLE)}
-    for reference in access.resources:
-        yield {"what": {"reference": reference}, "type": _entity_type(_SYSTEM_OBJECT), "role": _role(_DOMAIN_RESOURCE)}
+    yield from _about(patient, access.resources)
     if access.query is not None:
         query = b64encode(access.query.encode()).decode()
         yield {"type": _entity_type(_SYSTEM_OBJECT), "role": _role(_QUERY), "query": query}
     yield {"what": {"identifier": {"value": access.request_id}}, "type": _REQUEST_ID}
+
+
+def _about(patient: Json | None, resources: Iterable[str]) -> Iterable[Json]:
+    if patient is not None:
+        yield {"what": patient, "type": _entity_type(_PERSON), "role": _role(PATIENT_ROLE)}
+    for reference in resources:
+        yield {"what": {"reference": reference}, "type": _entity_type(_SYSTEM_OBJECT), "role": _role(_DOMAIN_RESOURCE)}
 
 
 def _entity_type(code: str) -> Json:

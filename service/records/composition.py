@@ -1,6 +1,6 @@
 """From what was extracted and concluded to what stands in the personal medical record.
 
-Adds what no template can know: identity, `derivedFrom`, evidence, time of acceptance, narrative, Provenance.
+Adds what no template can know: identity, `derivedFrom`, evidence, time of acceptance, narrative; and Provenance.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ class Activity(StrEnum):
     """What a version did to the record: codes of v3-DataOperation."""
 
     CREATE = "CREATE"
+    UPDATE = "UPDATE"
     NULLIFY = "NULLIFY"
 
 
 def compose(response: Json, extracted: Sequence[Extracted], triage: Json, accepted_at: datetime) -> tuple[Json, ...]:
-    """The resources beside `response` in the record: extracted ones, the triage Observation, one Provenance.
+    """What the answers of `response` come to: the resources extracted, and the triage Observation.
 
     `response` is as stored (with id); every resource gets its id, the same for the same response at every call. They
-    refer to each other by `Type/id`. Extracted Observations stand before Conditions, the Provenance last.
+    refer to each other by `Type/id`. Extracted Observations stand first, then the triage result, then Conditions.
     """
     ids = _identities(response, extracted)
     here = {one.full_url: f"{one.resource['resourceType']}/{id_}" for one, id_ in zip(extracted, ids, strict=True)}
@@ -49,20 +50,22 @@ def compose(response: Json, extracted: Sequence[Extracted], triage: Json, accept
     observations = [_observation(one, response, accepted_at) for one in findings]
     conclusion = _observation(identified(triage, triage_id), response, accepted_at)
     conditions = [_with_evidence(one, findings, accepted_at) for one in others]
-    clinical = [_with_contained(one, response) for one in (*observations, conclusion, *conditions)]
-    return (
-        *(with_narrative(one) for one in clinical),
-        provenance(response, clinical, Activity.CREATE, accepted_at),
-    )
+    return tuple(with_narrative(_with_contained(one, response)) for one in (*observations, conclusion, *conditions))
 
 
-def provenance(response: Json, targets: Sequence[Json], activity: Activity, accepted_at: datetime) -> Json:
-    """The Provenance of one version of `response` (http://hl7.org/fhir/R4/provenance.html), its id by that version."""
+def provenance(
+    response: Json, targets: Sequence[Json], activity: Activity, accepted_at: datetime, reasons: Sequence[Json] = ()
+) -> Json:
+    """What a version of `response` did to `targets`, and why (http://hl7.org/fhir/R4/provenance.html).
+
+    Its id is made from that version and the `activity`; `reasons` are CodeableConcepts.
+    """
     version = response["meta"]["versionId"]
-    resource = {
+    resource: Json = {
         "resourceType": "Provenance",
         "target": [_reference_to(one) for one in targets],
         "recorded": instant(accepted_at),
+        **({"reason": [*reasons]} if reasons else {}),
         "activity": {"coding": [{"system": _ACTIVITY_SYSTEM, "code": activity.value}]},
         "agent": [
             {"type": _agent_type("informant"), "who": response_performer(response)},
@@ -70,7 +73,7 @@ def provenance(response: Json, targets: Sequence[Json], activity: Activity, acce
         ],
         "entity": [{"role": "source", "what": _reference_to(response)}],
     }
-    resource = identified(resource, resource_id(response["id"], "provenance", version))
+    resource = identified(resource, resource_id(response["id"], "provenance", version, activity.value))
     return with_narrative(_with_contained(resource, response))
 
 

@@ -2,7 +2,9 @@
 
 No network call happens inside a database transaction. The order of writes is what makes kill -9 harmless: a letter is
 marked delivered after its answer was verified, never before; whoever dies in between leaves a lease that runs out, and
-its successor sends the same bytes, which create nothing twice.
+its successor sends the same bytes, which create nothing twice: a create asks whether it is there already, an update
+names the version that it replaces. Where that is refused the target is read back, so that our own work is told from
+what others made of it, which is never overwritten.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from service.errors import Unavailable
 from service.fhir.json import Json
 from service.fhir.models import model_issues
 from service.records import outbox
-from service.records.bundle import outside_references, transaction_bundle, transaction_placements
+from service.records.bundle import transaction_bundle, transaction_placements
 from service.records.outbox import Letter, Reason, State, Target
+from service.records.parcel import Parcel, parcel_of
 from service.records.ports import Answer, AnswerLost, Clock, FhirServer, Jitter, Placement, Store, Unreachable
+from service.records.read_back import read_back
 from service.records.references import localised
 from service.records.setback import (
     Course,
@@ -116,6 +120,8 @@ class Delivery:
             return self._record_setback(letter, self._as_meant(setback))
         except _LeaseLost:
             return self._report(letter, (), recorded=False)
+        # Marked only now: should the power go before, the same is sent again and meets what is there. A mark before
+        # the answer was verified could lose what never arrived.
         after = outbox.delivered(letter, self._clock())
         recorded = self._store.change(letter, after, placements=placements, target=self._answering)
         return self._report(after, placements, recorded=recorded)
@@ -135,22 +141,12 @@ class Delivery:
         return not_granted(setback.problem.status)
 
     def _deliver(self, letter: Letter) -> tuple[Placement, ...]:
-        kept = self._store.record(letter.response_id, letter.version)
-        record = tuple(localised(one, self._base_url) for one in kept)
-        bundle = transaction_bundle(record)
-        issues = model_issues(bundle)
+        record = tuple(localised(one, self._base_url) for one in self._store.outstanding(letter))
+        parcel = parcel_of(record, self._store.placements(letter.target, letter.response_id))
+        issues = model_issues(transaction_bundle(parcel))
         if issues:
             raise refused_by_model(issues)
-        outside = outside_references(record)
-        if self._takes_transactions is None:
-            self._takes_transactions = self._read_capability()
-        if self._takes_transactions:
-            answer = self._send("POST", "", bundle)
-            if not _denies_transactions(answer, outside):
-                return transaction_placements(record, self._accepted(answer, outside))
-            # Either the server has no transactions, or it is gone from this URL: then this raises.
-            self._read_capability()
-            self._takes_transactions = False
+        outside = parcel.outside
 
         def send(method: str, path: str, body: Json | None, headers: dict[str, str]) -> Answer:
             # One lease is meant for one request, and here there are as many as resources.
@@ -158,7 +154,52 @@ class Delivery:
                 raise _LeaseLost
             return self._accepted(self._send(method, path, body, headers), outside)
 
-        return deliver_singly(record, send)
+        if self._takes_transactions is None:
+            self._takes_transactions = self._read_capability()
+        if self._is_unsure(letter, parcel):
+            parcel = read_back(parcel, self._earlier, send)
+        if self._takes_transactions:
+            try:
+                placements = self._transact(parcel, outside)
+            except Setback as setback:
+                if not (setback.is_contested and any(write.placement is not None for write in parcel.writes)):
+                    raise
+                # It may be our own work that we meet, its answer lost: then only what is missing is written.
+                parcel = read_back(parcel, self._earlier, send)
+                placements = self._transact(parcel, outside)
+            if placements is not None:
+                return placements
+            # Either the server has no transactions, or it is gone from this URL: then this raises.
+            self._read_capability()
+            self._takes_transactions = False
+        return deliver_singly(parcel, self._earlier, send)
+
+    def _transact(self, parcel: Parcel, outside: Sequence[str]) -> tuple[Placement, ...] | None:
+        """Where all of `parcel` stands after one transaction; None when the server takes none. Raises Setback."""
+        if not parcel.writes:
+            return parcel.there
+        answer = self._send("POST", "", transaction_bundle(parcel))
+        if _denies_transactions(answer, outside):
+            return None
+        return (*parcel.there, *transaction_placements(parcel, self._accepted(answer, outside)))
+
+    def _is_unsure(self, letter: Letter, parcel: Parcel) -> bool:
+        """Whether it must be seen first what stands on the target.
+
+        Where a version is not known as ours, and where an earlier letter was given up that may have arrived after all.
+        """
+        if any(write.placement is not None and write.placement.etag is None for write in parcel.writes):
+            return True
+        if all(write.placement is not None or write.is_first for write in parcel.writes):
+            return False
+        letters = self._store.letters_of(letter.response_id)
+        return any(one.id < letter.id and one.target == letter.target for one in letters)
+
+    def _earlier(self, resource: Json) -> Sequence[Json]:
+        """Our versions of `resource` before that one, the newest first."""
+        versions = self._store.history(resource["resourceType"], resource["id"])
+        before = int(resource["meta"]["versionId"])
+        return [localised(one, self._base_url) for one in versions if int(one["meta"]["versionId"]) < before]
 
     def _accepted(self, answer: Answer, outside: Sequence[str]) -> Answer:
         """`answer` when it is a 2xx of a FHIR server. Raises Setback."""

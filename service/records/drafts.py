@@ -22,7 +22,8 @@ from service.records.identity import IDENTITY_SYSTEM
 from service.records.population import Population
 from service.records.population_request import PopulationRequest
 from service.records.ports import Clock, FhirServer, Store
-from service.records.submission import DRAFT, Intake, Receipt
+from service.records.submission import Intake, Receipt
+from service.records.succession import DRAFT
 from service.sdc.context import read_response
 from service.sdc.drafting import with_given
 

@@ -24,7 +24,7 @@ from service.records.ports import Clock, NewId, Store
 from service.records.prefetch import CONDITIONS, conditions_of, conditions_sent, query, templates
 from service.records.search import PatientCriterion, Query, TermCriterion, TermTest
 from service.records.searchable import span
-from service.records.submission import DRAFT, RETRACTED, STATUSES
+from service.records.succession import DRAFT, RETRACTED, STATUSES
 from service.sdc.chart_trigger import ChartTrigger
 from service.sdc.queries import ClinicalData, DataUnavailable
 

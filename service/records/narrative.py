@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any, Final
 
+from service.fhir.elements import is_entered_in_error
 from service.fhir.json import Json
 
 _PLAIN_VALUES: Final = ("valueString", "valueDateTime", "valueBoolean", "valueInteger", "valueTime")
@@ -30,7 +31,18 @@ def concept_text(concept: Json) -> str:
     return "not coded"
 
 
+def without_generated_narrative(resource: Json) -> Json:
+    """`resource` without a `text` that was generated here from what it says; one of anybody else's stays."""
+    bare = {name: value for name, value in resource.items() if name != "text"}
+    return bare if with_narrative(bare)["text"] == resource.get("text") else resource
+
+
 def _sentence(resource: Json) -> str:
+    """What `resource` says, and first of all if that was entered in error."""
+    return f"Entered in error: {_said(resource)}" if is_entered_in_error(resource) else _said(resource)
+
+
+def _said(resource: Json) -> str:
     match resource["resourceType"]:
         case "Observation":
             site = f" ({concept_text(resource['bodySite'])})" if "bodySite" in resource else ""
@@ -42,7 +54,8 @@ def _sentence(resource: Json) -> str:
                 concept_text(resource.get("code", {})) + (f", {concept_text(certainty)}" if certainty else "") + onset
             )
         case "Provenance":
-            return f"Recorded {resource['recorded']} from answers to a questionnaire."
+            why = "".join(f" {concept_text(reason)}" for reason in resource.get("reason", []))
+            return f"Recorded {resource['recorded']} from answers to a questionnaire.{why}"
         case "QuestionnaireResponse":
             authored = f", authored {resource['authored']}" if "authored" in resource else ""
             return f"Answers to {resource['questionnaire']}, {resource['status']}{authored}."

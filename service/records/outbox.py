@@ -28,6 +28,8 @@ from service.fhir.json import Json
 MAX_ATTEMPTS: Final = 12
 QUICK_ATTEMPTS: Final = 3
 MAX_HOLD: Final = timedelta(hours=1)
+CLOCK_TOLERANCE: Final = 2 * MAX_HOLD
+"""What was changed further ahead than this, or a hold that ends so, was before the clock was set back: it is due."""
 GRANT_PATIENCE: Final = timedelta(days=1)
 """How long a letter rests that waits for a launch; a launch makes it due at once."""
 

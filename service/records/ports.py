@@ -11,7 +11,7 @@ from typing import Protocol
 from service.errors import Issue
 from service.fhir.json import Json
 from service.packs import Pack
-from service.records.outbox import Letter, State, Take, Target
+from service.records.outbox import Letter, Reason, State, Take, Target
 from service.records.search import EVERYTHING, Bounds, Page, Query
 
 Clock = Callable[[], datetime]
@@ -76,10 +76,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """All that one accepted response writes, in one transaction.
+    """All that one accepted version of a response writes, in one transaction.
 
-    `record` is what stands in the personal medical record beside the response (Observations, Conditions, Provenance,
-    in dependency order, each with its id); `target` is the base URL of the FHIR server it is to be delivered to.
+    `record` is what is new in the personal medical record beside the response (Observations, Conditions, Provenance,
+    each with its id and a version of its own); `target` is the base URL of the FHIR server it is to be delivered to.
     """
 
     stored: Stored
@@ -128,6 +128,16 @@ class Backlog:
     oldest: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Dead letters of one target and reason: how many, and when the oldest was accepted (aware UTC)."""
+
+    target: str
+    reason: Reason
+    count: int
+    oldest: datetime
+
+
 class Store(Protocol):
     """The database. Every method is one transaction and may raise Unavailable; returning means committed."""
 
@@ -172,8 +182,20 @@ class Store(Protocol):
         """What matches `query` among the newest versions."""
         ...
 
+    def stored(self, response_id: str) -> Stored | None:
+        """The newest version of a response, as it was acknowledged; None when there is none."""
+        ...
+
     def record(self, response_id: str, version: int) -> tuple[Json, ...]:
-        """The response and all resources written with that version of it, in the order they were accepted in."""
+        """The record as it stood with that version of the response: that version first, then what was written with it
+        or before and not written anew, in the order of acceptance. Empty when there is no such version."""
+        ...
+
+    def outstanding(self, letter: Letter) -> tuple[Json, ...]:
+        """What `letter` has to bring: of the record of its version, whatever no delivered letter to its target brought.
+
+        So a later version brings, too, what still stands of one that was discarded.
+        """
         ...
 
     def keep_audit(self, events: Sequence[Json]) -> None:
@@ -189,11 +211,17 @@ class Store(Protocol):
         ...
 
     def change(
-        self, before: Letter, after: Letter, *, placements: Sequence[Placement] = (), target: Target | None = None
+        self,
+        before: Letter,
+        after: Letter,
+        *,
+        placements: Sequence[Placement] = (),
+        target: Target | None = None,
+        audit: Sequence[Json] = (),
     ) -> bool:
-        """Replace `before` by `after`, keep `placements` and the state of `target`; False if `before` no longer stands.
+        """Replace `before` by `after`, keep `placements`, the state of `target` and AuditEvents of it.
 
-        When it is False, nothing is written.
+        False if `before` no longer stands; then nothing is written.
         """
         ...
 
@@ -211,6 +239,10 @@ class Store(Protocol):
 
     def backlog(self) -> tuple[Backlog, ...]:
         """Counts and ages of all letters, by target and state."""
+        ...
+
+    def given_up(self) -> tuple[GivenUp, ...]:
+        """Counts and ages of the dead letters, by target and reason."""
         ...
 
     def target(self, name: str) -> Target:

@@ -41,6 +41,11 @@ def references_in(value: Any) -> Iterator[str]:
             yield from references_in(child)
 
 
+def local_reference(resource: Json) -> str:
+    """How the resources of one record refer to `resource`."""
+    return f"{resource['resourceType']}/{resource['id']}"
+
+
 def localised(resource: Json, base_url: str | None) -> Json:
     """`resource` with what lies below `base_url` referred to relatively, as that server itself does.
 

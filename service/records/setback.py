@@ -8,6 +8,7 @@
 | no right to write for this patient (any more)   | WAIT     | until the patient's next launch brings one             |
 | 408, other 5xx; 2xx that confirms not all       | RETRY    | later, counted                                         |
 | 409, 412                                        | AT_ONCE  | the loser of a race; a few times at once, then RETRY   |
+| what was brought is another's by now, or gone   | BURY     | a dead letter that names the resource                  |
 | any other 4xx; a resource the model refuses     | BURY     | a dead letter with the server's OperationOutcome       |
 """
 
@@ -45,6 +46,11 @@ class Setback(Exception):
         self.course = course
         self.problem = problem
         self.retry_after = retry_after
+
+    @property
+    def is_contested(self) -> bool:
+        """Whether what was to be updated is not as it was expected, or is gone."""
+        return self.problem.reason is Reason.CONFLICT or self.problem.status in (404, 410)
 
 
 _HELD = {

@@ -1,41 +1,34 @@
-"""Delivery to a FHIR server without transactions: one conditional create after the other, with the same identities."""
+"""Delivery to a FHIR server without transactions: one request after the other, with the same identities."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
-from service.fhir.json import Json
-from service.records.bundle import Subject, conditional_subject, local_reference, outgoing, placement
-from service.records.identity import identity_query
 from service.records.outbox import Problem, Reason
-from service.records.ports import Answer, Placement
-from service.records.references import references_in
+from service.records.parcel import Parcel, Subject, Write, outgoing
+from service.records.ports import Placement
+from service.records.read_back import Send, Versions, read_back, resources_in
+from service.records.references import local_reference, references_in
 from service.records.setback import Course, Setback, odd_answer
 
-Send = Callable[[str, str, Json | None, dict[str, str]], Answer]
-"""Sends (method, path, body, headers) and raises Setback for anything but a 2xx."""
 
+def deliver_singly(parcel: Parcel, versions: Versions, send: Send) -> tuple[Placement, ...]:
+    """Write each resource of `parcel`, what it refers to before it; where all of it stands now.
 
-def deliver_singly(record: Sequence[Json], send: Send) -> tuple[Placement, ...]:
-    """Create each resource of `record` unless it is there, what it refers to before it; where each stands now.
-
-    Taken up again after a fault it creates nothing twice. Raises Setback.
+    Taken up again after a fault it writes nothing twice. Raises Setback.
     """
-    subject = _found_subject(conditional_subject(record), send)
-    addresses: dict[str, str] = {}
-    placements = []
-    for resource in _in_dependency_order(record):
-        placed = _create(resource, outgoing(resource, addresses, subject), send)
-        addresses[local_reference(resource)] = placed.location
-        placements.append(placed)
-    return tuple(placements)
+    there = replace(parcel, writes=(), subject=_found_subject(parcel.subject, send))
+    for write in _in_dependency_order(parcel.writes):
+        there = replace(there, there=(*there.there, _written(write, there, versions, send)))
+    return there.there
 
 
-def _in_dependency_order(record: Sequence[Json]) -> Iterable[Json]:
-    by_reference = {local_reference(one): one for one in record}
+def _in_dependency_order(writes: Iterable[Write]) -> Iterable[Write]:
+    by_reference = {local_reference(one.resource): one for one in writes}
     needs = {
-        name: [reference for reference in references_in(one) if reference in by_reference and reference != name]
+        name: [reference for reference in references_in(one.resource) if reference in by_reference.keys() - {name}]
         for name, one in by_reference.items()
     }
     try:
@@ -45,19 +38,43 @@ def _in_dependency_order(record: Sequence[Json]) -> Iterable[Json]:
         raise Setback(Course.BURY, Problem(Reason.REFUSED, text)) from fault
 
 
-def _create(resource: Json, body: Json, send: Send) -> Placement:
-    kind = resource["resourceType"]
-    query = identity_query(kind, resource["id"])
-    answer = send("POST", kind, body, {"If-None-Exist": query})
-    placed = placement(resource, answer.headers.get("location"), answer.headers.get("etag"))
+def _written(write: Write, there: Parcel, versions: Versions, send: Send) -> Placement:
+    if write.placement is None:
+        return _created(write, there, send)
+    try:
+        return _updated(write, there, send)
+    except Setback as setback:
+        if not setback.is_contested:
+            raise
+    # Taken up again, it meets what was written the time before; or others were here.
+    again = read_back(replace(there, writes=(write,)), versions, send)
+    return _updated(again.writes[0], there, send) if again.writes else again.there[-1]
+
+
+def _updated(write: Write, there: Parcel, send: Send) -> Placement:
+    place = write.placement
+    assert place is not None
+    condition = {} if place.etag is None else {"If-Match": place.etag}
+    answer = send("PUT", place.location, outgoing(write, there.addresses, there.subject), condition)
+    placed = write.placed(answer.headers.get("location"), answer.headers.get("etag"), answer.status)
+    if placed is None:
+        raise odd_answer(answer, f"The update of a {write.kind} was answered with another location.")
+    return placed
+
+
+def _created(write: Write, there: Parcel, send: Send) -> Placement:
+    kind = write.kind
+    body = outgoing(write, there.addresses, there.subject)
+    answer = send("POST", kind, body, {"If-None-Exist": write.identity})
+    placed = write.placed(answer.headers.get("location"), answer.headers.get("etag"), answer.status)
     if placed is not None:
         return placed
     # A server may leave the location out when it was there already.
-    found = send("GET", f"{kind}?{query}", None, {})
-    ids = _ids(found, kind)
-    placed = placement(resource, f"{kind}/{ids[0]}", None) if len(ids) == 1 else None
+    found = resources_in(send("GET", f"{kind}?{write.identity}", None, {}), kind)
+    placed = write.placed(f"{kind}/{found[0]['id']}", None, 200) if len(found) == 1 else None
     if placed is None:
-        raise odd_answer(answer, f"A {kind} was answered without a location, and a search finds {len(ids)} of it.")
+        text = f"A {kind} was answered without a location, and a search finds {len(found)} of it."
+        raise odd_answer(answer, text)
     return placed
 
 
@@ -67,18 +84,8 @@ def _found_subject(subject: Subject | None, send: Send) -> Subject | None:
         return None
     identifier, query = subject
     answer = send("GET", query, None, {})
-    ids = _ids(answer, "Patient")
-    if len(ids) != 1:
-        text = f"The server has {len(ids)} patients for {query}, where one is needed."
+    found = resources_in(answer, "Patient")
+    if len(found) != 1:
+        text = f"The server has {len(found)} patients for {query}, where one is needed."
         raise Setback(Course.BURY, Problem(Reason.MISSING_REFERENCE, text, answer.status))
-    return identifier, f"Patient/{ids[0]}"
-
-
-def _ids(answer: Answer, kind: str) -> list[str]:
-    entries = (answer.body or {}).get("entry", [])
-    found = [entry.get("resource") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    return [
-        one["id"]
-        for one in found
-        if isinstance(one, dict) and one.get("resourceType") == kind and isinstance(one.get("id"), str)
-    ]
+    return identifier, f"Patient/{found[0]['id']}"

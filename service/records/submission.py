@@ -16,7 +16,6 @@ from service.errors import (
     IssueType,
     Malformed,
     NotFound,
-    NotSupported,
     PreconditionFailed,
     Severity,
     Unavailable,
@@ -26,7 +25,8 @@ from service.fhir.json import Json
 from service.fhir.primitives import instant
 from service.packs import Pack
 from service.records.access import expect_subject, expect_within
-from service.records.composition import Activity, compose, provenance
+from service.records.amendment import record_changes
+from service.records.composition import compose
 from service.records.idempotency import (
     body_digest,
     condition_key,
@@ -35,11 +35,13 @@ from service.records.idempotency import (
     selected_identifier,
 )
 from service.records.identity import identified
+from service.records.matching import is_within
 from service.records.narrative import with_narrative
 from service.records.ports import Acceptance, Clock, Key, KeyTaken, NewId, Pages, Store, Stored, Superseded
 from service.records.references import localised, subject_issues
 from service.records.search import EVERYTHING, Bounds, PatientCriterion, Query, TermCriterion, TermTest
 from service.records.searchable import subject_key
+from service.records.succession import DRAFT, RETRACTED, STATUSES, as_following, check_following
 from service.sdc.assessment import Assessment, assess
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.explanation import triage_observation
@@ -48,10 +50,7 @@ from service.sdc.validation import validate
 
 log = logging.getLogger(__name__)
 
-DRAFT: Final = "in-progress"
 _MOST_TRIES: Final = 5
-RETRACTED: Final = "entered-in-error"
-STATUSES: Final = (DRAFT, "completed", "amended", RETRACTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +112,11 @@ class Intake:
         keys = _Keys(condition, tuple(key for key in named if key is not None), digest)
         first = self._first_receipt(keys)
         if first is None:
-            acceptance = self._prepare(response, keys, self.new_id(), 1)
+            acceptance = self._prepare(response, keys, _Place(self.new_id(), self._target))
             expect_within(acceptance.stored.resource, sender.within)
             try:
+                # Committed, and synced, before anybody is answered: should the power go in between, the sender asks
+                # again and its key finds this receipt. An answer before the commit could acknowledge what is lost.
                 self.store.accept(acceptance)
             except KeyTaken:
                 first = self._receipt_of_winner(keys)
@@ -143,7 +144,7 @@ class Intake:
             self._expect_draft(response_id, version)
         keys = _Keys(None, (), body_digest(response))
         response = localised(response, self.target_base_url)
-        acceptance = self._prepare(response, keys, response_id, version + 1, target)
+        acceptance = self._prepare(response, keys, _Place(response_id, target or self._target, version + 1))
         expect_within(acceptance.stored.resource, within)
         try:
             self.store.accept(acceptance)
@@ -158,29 +159,60 @@ class Intake:
         if_match: int | None,
         target: str | None = None,
         within: Bounds = EVERYTHING,
+        reasons: tuple[Json, ...] = (),
     ) -> Receipt:
-        """Replace the draft `response_id` by `response`, which may complete it; see `save`.
+        """Replace `response_id` by `response`: a draft grows or is completed, a complete response amended or retracted.
 
-        `if_match` is the version that the sender saw, None where they do not say; both versions must lie `within` what
-        the sender may update. Raises as `save`, and NotFound, NotSupported (it is complete), Invalid (it would become
-        another's).
+        `if_match` is the version that the sender saw, None where they do not say; `target` is where a draft goes once
+        complete, if not to the usual FHIR server; `reasons` (CodeableConcepts) say why. Both versions must lie `within`
+        what the sender may update. The same body again, and what is retracted already, are answered with what stands.
+        Raises as `save`, and NotFound, Invalid (it would become another's, a draft again, or take a retraction back).
         """
         _expect_response(response)
+        digest = body_digest(response)
         for _ in range(_MOST_TRIES):
-            before = self.store.read("QuestionnaireResponse", response_id, within=within)
-            if before is None:
+            before = self.store.stored(response_id)
+            if before is None or not is_within(before.resource, within):
                 raise NotFound([error(IssueType.NOT_FOUND, "There is no such QuestionnaireResponse here.")])
-            expect_subject(localised(response, self.target_base_url), within)
-            version = int(before["meta"]["versionId"])
-            if if_match is not None and if_match != version:
+            local = localised(response, self.target_base_url)
+            expect_subject(local, within)
+            # Before If-Match, as RFC 9110 section 13.1.1 allows: a sender who never heard that it was done asks again.
+            if before.digest == digest or before.resource["status"] == response.get("status") == RETRACTED:
+                return _receipt(before, created=False)
+            if if_match is not None and if_match != before.version:
                 raise _not_newest(response_id)
-            _check_update(response, localised(response, self.target_base_url), before)
+            check_following(response, local, before.resource)
             try:
-                return self.save(response, response_id, version, target, within)
-            except PreconditionFailed:
+                return self._replace(before, local, digest, target, within, reasons)
+            except Superseded:
                 if if_match is not None:
-                    raise
+                    raise _not_newest(response_id) from None
         raise _not_newest(response_id)
+
+    def _replace(
+        self,
+        before: Stored,
+        response: Json,
+        digest: str,
+        target: str | None,
+        within: Bounds,
+        reasons: tuple[Json, ...],
+    ) -> Receipt:
+        """Write `response` as the version after `before`. Raises Superseded when that is not the newest any more."""
+        sent_before = self.store.letters_of(before.id)
+        place = _Place(
+            response_id=before.id,
+            # A record is corrected where it stands, also when other deliveries go elsewhere by now.
+            target=sent_before[-1].target if sent_before else target or self._target,
+            version=before.version + 1,
+            standing=self.store.record(before.id, before.version)[1:],
+            reasons=reasons,
+        )
+        response, notes = as_following(response, before.resource)
+        acceptance = self._prepare(response, _Keys(None, (), digest), place, notes)
+        expect_within(acceptance.stored.resource, within)
+        self.store.accept(acceptance)
+        return _receipt(acceptance.stored, created=False)
 
     def selected(self, response: Json, search: Sequence[tuple[str, str]], within: Bounds) -> str | None:
         """The id of the one response that a conditional update by `search` is about; None where there is none yet.
@@ -239,9 +271,7 @@ class Intake:
             raise Unavailable([error(IssueType.TRANSIENT, text)], retry_after_seconds=1)
         return first
 
-    def _prepare(
-        self, response: Json, keys: _Keys, response_id: str, version: int, target: str | None = None
-    ) -> Acceptance:
+    def _prepare(self, response: Json, keys: _Keys, place: _Place, noted: Iterable[Issue] = ()) -> Acceptance:
         now = self.clock()
         faults = [*subject_issues(response), *_status_issues(response)]
         pack = self._page(response, faults)
@@ -251,19 +281,19 @@ class Intake:
             raise Invalid(errors)
         accepted, notes = _completed(response, pack, now)
         known = {issue.detail for issue in issues}
-        warnings = (*issues, *(note for note in notes if note.detail not in known))
-        stored_response = _identified(accepted, response_id, version, now)
+        warnings = (*issues, *noted, *(note for note in notes if note.detail not in known))
+        stored_response = _identified(accepted, place, now)
         context = read_response(pack.questionnaire, stored_response, now)
         assessment = assess(pack.plan, context)
         _log_faults(assessment, pack)
         triage = triage_observation(pack.plan, assessment, context)
         return Acceptance(
             stored=Stored(stored_response, triage, warnings, keys.digest),
-            record=self._record(context, triage, pack),
+            record=self._record(context, triage, pack, place),
             keys=keys.all,
             pack=pack,
             accepted_at=now,
-            target=None if accepted["status"] == DRAFT else target or self._target,
+            target=None if accepted["status"] == DRAFT else place.target,
         )
 
     def _page(self, response: Json, faults: Iterable[Issue]) -> Pack:
@@ -278,29 +308,32 @@ class Intake:
         text = f"No questionnaire '{canonical}' is published here. GET Questionnaire lists those that are."
         raise Invalid([*faults, error(IssueType.NOT_FOUND, text, place, Detail.UNKNOWN_QUESTIONNAIRE)])
 
-    def _record(self, context: ResponseContext, triage: Json, pack: Pack) -> tuple[Json, ...]:
-        """What stands beside the response: of a draft nothing, of a retracted one that it was retracted."""
-        response = context.response
+    def _record(self, context: ResponseContext, triage: Json, pack: Pack, place: _Place) -> tuple[Json, ...]:
+        """What is written beside the response: of a draft nothing; a retracted one says nothing any more."""
+        response, now = context.response, context.now
         if response["status"] == DRAFT:
             return ()
-        if response["status"] == RETRACTED:
-            made: tuple[Json, ...] = (provenance(response, [response], Activity.NULLIFY, context.now),)
-        else:
-            made = compose(response, extract(pack.extraction, context, self.new_id), triage, context.now)
-        return tuple(_versioned(one, response) for one in made)
+        said: tuple[Json, ...] = ()
+        if response["status"] != RETRACTED:
+            said = compose(response, extract(pack.extraction, context, self.new_id), triage, now)
+        return record_changes(response, place.standing, said, now, place.reasons)
 
 
-def _identified(response: Json, response_id: str, version: int, now: datetime) -> Json:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a response is to be written: as which version of which, over what record, for which target, and why."""
+
+    response_id: str
+    target: str | None
+    version: int = 1
+    standing: tuple[Json, ...] = ()
+    reasons: tuple[Json, ...] = ()
+
+
+def _identified(response: Json, place: _Place, now: datetime) -> Json:
     meta = {name: value for name, value in response.get("meta", {}).items() if name not in _SERVER_META}
-    meta = {"versionId": str(version), "lastUpdated": instant(now), **meta}
-    return with_narrative(identified({**response, "meta": meta}, response_id))
-
-
-def _versioned(resource: Json, response: Json) -> Json:
-    """`resource` as it stands in our own record: written with that version of `response`, and at the same time."""
-    own = {name: response["meta"][name] for name in ("versionId", "lastUpdated")}
-    head: Json = {name: resource[name] for name in ("resourceType", "id") if name in resource}
-    return {**head, "meta": {**own, **resource.get("meta", {})}, **{k: v for k, v in resource.items() if k != "meta"}}
+    meta = {"versionId": str(place.version), "lastUpdated": instant(now), **meta}
+    return with_narrative(identified({**response, "meta": meta}, place.response_id))
 
 
 _SERVER_META: Final = frozenset({"versionId", "lastUpdated"})
@@ -369,19 +402,6 @@ def _conflict(key: Key, stored: Stored) -> Conflict:
         "Update that response, or send this one under a key of its own."
     )
     return Conflict([error(IssueType.DUPLICATE, text)])
-
-
-def _check_update(sent: Json, response: Json, before: Json) -> None:
-    """Raises what keeps `response` (`sent`, with references as this service keeps them) from following `before`."""
-    if sent.get("id") not in (None, before["id"]):
-        text = f"The body has the id '{sent['id']}', but the address is that of '{before['id']}'."
-        raise Malformed([error(IssueType.INVALID, text, "QuestionnaireResponse.id", Detail.INVALID_VALUE)])
-    if before["status"] != DRAFT:
-        text = f"This response is {before['status']}. Only a response that is in-progress can be replaced yet."
-        raise NotSupported([error(IssueType.NOT_SUPPORTED, text, "QuestionnaireResponse.status")])
-    if "subject" in response and subject_key(response["subject"]) != subject_key(before["subject"]):
-        text = "The subject differs from the one before. Answers do not move to another's record: send a new response."
-        raise Invalid([error(IssueType.BUSINESS_RULE, text, "QuestionnaireResponse.subject", Detail.INVALID_VALUE)])
 
 
 def _not_newest(response_id: str) -> PreconditionFailed:

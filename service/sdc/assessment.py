@@ -87,10 +87,11 @@ def assess(plan: TriagePlan, context: ResponseContext) -> Assessment:
     judged = [rule for rule in plan.rules if not is_draft or rule.level == plan.highest]
     outcomes: dict[str, RuleOutcome] = {}
     for stage in sorted({rule.stage for rule in judged}):
-        environment = _stage_environment(context, list(outcomes.values()))
+        earlier = list(outcomes.values())
+        environment = _stage_environment(context, earlier)
         for rule in judged:
             if rule.stage == stage:
-                outcomes[rule.id] = _judge(rule, context, environment)
+                outcomes[rule.id] = _with_open_rules(_judge(rule, context, environment), earlier)
     fired = [outcome.rule.level for outcome in outcomes.values() if outcome.state is RuleState.PRESENT]
     ordered = tuple(outcomes[rule.id] for rule in judged)
     environment = _stage_environment(context, ordered)
@@ -143,6 +144,15 @@ def _judge(rule: Rule, context: ResponseContext, environment: Environment) -> Ru
         return replace(present, fault=str(fault))
 
 
+def _with_open_rules(outcome: RuleOutcome, earlier: Sequence[RuleOutcome]) -> RuleOutcome:
+    """A rule that fired for nothing but that others could not be assessed has the reasons of those."""
+    looks_at_them = "notAssessed" in outcome.rule.expression.variables
+    if outcome.reasons or outcome.state is not RuleState.PRESENT or not looks_at_them:
+        return outcome
+    reasons = (reason for one in earlier if one.state is RuleState.NOT_ASSESSED for reason in one.reasons)
+    return replace(outcome, reasons=tuple({reason.link_id: reason for reason in reasons}.values()))
+
+
 def _explained(
     rule: Rule, state: RuleState, sentences: tuple[str, ...], reasons: Callable[[], Iterator[Reason]]
 ) -> RuleOutcome:
@@ -154,21 +164,44 @@ def _explained(
 
 
 def _reasons(rule: Rule, context: ResponseContext, environment: Environment) -> Iterator[Reason]:
-    """The answers behind the facts that are true; where none is, the questions that are open."""
+    """The answers behind the facts that are true; where none is, what is open, or else all that the rule looked at.
+
+    A rule about other rules needs no answers of its own.
+    """
     true = [fact for fact in rule.facts if list(environment.variables[fact.name]) == [True]]
     if not true:
-        yield from _open_questions(rule, context, environment)
+        still_open = [*_open_questions(rule, context, environment)]
+        all_answers = _all_of(rule.facts) if rule.stage == 0 else frozenset[str]()
+        yield from still_open or _answered(all_answers, frozenset(), context)
         return
-    link_ids = frozenset[str]().union(*(fact.link_ids for fact in true))
     literals = frozenset[str]().union(*(fact.literals for fact in true))
-    yield from _answered(link_ids, literals, context)
+    yield from _answered(_all_of(true), literals, context)
 
 
 def _open_questions(rule: Rule, context: ResponseContext, environment: Environment) -> Iterator[Reason]:
-    """The questions of the facts that are empty, which an answer would settle."""
-    empty: list[Fact] = [fact for fact in rule.facts if not environment.variables[fact.name]]
-    link_ids = frozenset[str]().union(*(fact.link_ids for fact in empty))
-    yield from _answered(link_ids, frozenset(), context)
+    """The questions that would settle the rule: those that leave its facts empty, as far as they are shown."""
+    empty = [fact.name for fact in rule.facts if not environment.variables[fact.name]]
+    link_ids = _unsettled(empty, context, environment)
+    yield from _answered(link_ids - set(environment.variables["hidden"]) or link_ids, frozenset(), context)
+
+
+def _unsettled(names: Sequence[str], context: ResponseContext, environment: Environment) -> frozenset[str]:
+    """The questions that facts rest on, but for those behind a part of them that is known to be true or false."""
+    expressions = context.questionnaire.expressions
+    found: set[str] = set()
+    waiting, seen = [*names], {*names}
+    while waiting:
+        expression = expressions[waiting.pop()]
+        found |= expression.link_ids
+        for name in (expression.variables & expressions.keys()) - seen:
+            seen.add(name)
+            if list(environment.variables[name]) not in ([True], [False]):
+                waiting.append(name)
+    return frozenset(found)
+
+
+def _all_of(facts: Sequence[Fact]) -> frozenset[str]:
+    return frozenset[str]().union(*(fact.link_ids for fact in facts))
 
 
 def _answered(link_ids: frozenset[str], literals: frozenset[str], context: ResponseContext) -> Iterator[Reason]:

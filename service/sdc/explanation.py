@@ -52,7 +52,7 @@ def explain(outcome: RuleOutcome) -> str:
     """One fired rule in words: its id, title, level, sentences, the answers behind it, and its sources with labels."""
     rule = outcome.rule
     parts = [f"{rule.id} {rule.title} ({rule.level.display}).", *outcome.sentences]
-    reasons = [_reason(reason) for reason in outcome.reasons]
+    reasons = [_told(reason, "not answered") for reason in outcome.reasons]
     if reasons:
         parts.append(f"Because of: {'; '.join(reasons)}.")
     if outcome.fault is not None:
@@ -94,16 +94,22 @@ def _not_assessed(outcome: RuleOutcome) -> str:
     name = f"{outcome.rule.id} {outcome.rule.title}"
     if outcome.fault is not None:
         return f"{name} (it could not be evaluated: {outcome.fault})"
-    open_questions = ", ".join(f"“{reason.question}”" for reason in outcome.reasons)
+    open_questions = ", ".join(_told(reason, "") for reason in outcome.reasons)
     return f"{name} (open: {open_questions})" if open_questions else name
 
 
-def _reason(reason: Reason) -> str:
-    return f"“{reason.question}” {', '.join(reason.answers) or 'not answered'}"
+def _told(reason: Reason, without_answer: str) -> str:
+    """A question as asked, and its answers in the words they were chosen by, with the code's term where it differs."""
+    answers = [
+        label if label == term else f"{label} ({term})"
+        for label, term in zip(reason.labels, reason.answers, strict=True)
+    ]
+    return f"“{reason.question}” {', '.join(answers) or without_answer}".rstrip()
 
 
 def _source(source: Source) -> str:
-    return f"{source.citation} [{source.label}]"
+    place = f"{source.citation}, {source.url}" if source.url else source.citation
+    return f"{place} [{source.label}]"
 
 
 def _derived_from(response: Json) -> list[Json]:

@@ -59,9 +59,17 @@ class Level:
         return {"system": self.system, "code": self.code, "display": self.display}
 
 
+class SourceLabel(StrEnum):
+    """Whose a source is: the page that questions come from, other guidance, or the project's own policy."""
+
+    PAGE = "page"
+    GUIDANCE = "guidance"
+    POLICY = "policy"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a rule comes from: `label` is page, guidance or policy."""
+    """Where a rule comes from: `label` is a SourceLabel, or what stands there in its place."""
 
     label: str
     citation: str
@@ -149,7 +157,7 @@ class _Compiler:
     issues: list[Issue] = field(default_factory=list)
 
     def compile(self) -> TriagePlan:
-        facts = _facts(self.questionnaire)
+        facts = facts_of(self.questionnaire)
         levels = {(level.system, level.code): level for level in self._levels()}
         rules = tuple(self._rules(facts, levels))
         advice = tuple(self._advice())
@@ -294,7 +302,7 @@ def _has_level(action: Json) -> bool:
     return bool(codes[0].get("coding"))
 
 
-def _facts(questionnaire: Questionnaire) -> dict[str, Fact]:
+def facts_of(questionnaire: Questionnaire) -> dict[str, Fact]:
     """Each root variable with the questions and codes that it, or a variable it reads, names."""
     facts: dict[str, Fact] = {}
     for variable in questionnaire.variables:

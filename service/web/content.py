@@ -14,6 +14,7 @@ from werkzeug.http import parse_list_header, parse_options_header
 
 from service.errors import Detail, IssueType, Malformed, PreconditionFailed, error
 from service.fhir.json import Json, dumps, parse, parse_object
+from service.fhir.models import model_issues
 
 FHIR_JSON = "application/fhir+json"
 PLAIN_JSON = "application/json"
@@ -151,6 +152,23 @@ def if_match(request: Request) -> int | None:
         text = 'If-Match takes the ETag of the version that you saw, such as W/"2".'
         raise PreconditionFailed([error(IssueType.VALUE, text, "http.If-Match")])
     return int(match[1])
+
+
+def change_reasons(request: Request) -> tuple[Json, ...]:
+    """Why something is changed: the reasons (CodeableConcepts) of a Provenance in an X-Provenance header.
+
+    http://hl7.org/fhir/R4/provenance.html#header. Raises Malformed when that is no Provenance. The rest of it is passed
+    over: who changed what, and when, this service knows by itself.
+    """
+    told = request.headers.get("X-Provenance")
+    if told is None:
+        return ()
+    reasons = parse_object(told.encode("latin-1")).get("reason", [])
+    # Any resource that takes a CodeableConcept can judge one.
+    if not isinstance(reasons, list) or any(model_issues({"resourceType": "Basic", "code": one}) for one in reasons):
+        text = "X-Provenance takes a Provenance as JSON whose 'reason' is a list of CodeableConcepts."
+        raise Malformed([error(IssueType.STRUCTURE, text, "http.X-Provenance", Detail.MALFORMED)])
+    return tuple(reasons)
 
 
 def _admitted(request: Request) -> Iterator[str]:

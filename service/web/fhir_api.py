@@ -22,6 +22,7 @@ from service.web.capability import RECORD_TYPES, RESPONSE_TYPE, record_parameter
 from service.web.content import (
     Return,
     body_resource,
+    change_reasons,
     fhir_answer,
     idempotency_key,
     if_match,
@@ -136,7 +137,7 @@ def _updated(site: Site, body: Json, resource_id: str) -> Response:
     within = demand(RESPONSE_TYPE, Permission.UPDATE)
     launch = site.launch_store.launch(resource_id)
     target = None if launch is None else launch.issuer
-    receipt = site.intake.update(body, resource_id, if_match(request), target, within)
+    receipt = site.intake.update(body, resource_id, if_match(request), target, within, change_reasons(request))
     audit(site, Interaction.UPDATE, [receipt.response])
     return _receipt_answer(site, receipt)
 

@@ -8,15 +8,17 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
 
 from flask import Blueprint, Flask, Response, g, request
 from flask.typing import ResponseReturnValue
 
 from service.errors import Unavailable
 from service.fhir.json import Json
+from service.fhir.primitives import instant
 from service.records.feedback import HookStore
 from service.records.outbox import Problem, Reason, State, Target
-from service.records.ports import Backlog, Clock, Store
+from service.records.ports import Backlog, Clock, GivenUp, Store
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _WAITING = (State.PENDING, State.LEASED)
@@ -79,7 +81,7 @@ def readiness(store: Store, worker_alive: Callable[[], bool | None], targets_set
     """Whether responses can be accepted and delivered to the FHIR servers that are set, part by part."""
     try:
         store.check()
-        targets, backlog = store.targets(), store.backlog()
+        targets, backlog, given_up = store.targets(), store.backlog(), store.given_up()
     except Unavailable as fault:
         return [Check("database", Health.FAIL, str(fault))]
     checks = [Check("database", Health.PASS)]
@@ -88,7 +90,7 @@ def readiness(store: Store, worker_alive: Callable[[], bool | None], targets_set
     checks += [_target_check(target, backlog) for target in targets]
     checks += _left_behind(backlog, targets_set)
     checks += _waiting_for_launches(store, backlog)
-    checks += [_dead_letters(entry) for entry in backlog if entry.state is State.DEAD and entry.count]
+    checks += [_dead_letters(name, entries) for name, entries in _by_target(given_up)]
     return checks
 
 
@@ -167,9 +169,17 @@ def _why(problem: Problem | None) -> str:
     return f"{_WORDS.get(problem.reason, 'It did not take the last delivery')}{status}."
 
 
-def _dead_letters(entry: Backlog) -> Check:
+def _by_target(given_up: Iterable[GivenUp]) -> Iterator[tuple[str, list[GivenUp]]]:
+    for name, entries in groupby(given_up, key=lambda one: one.target):
+        yield name, list(entries)
+
+
+def _dead_letters(target: str, entries: Collection[GivenUp]) -> Check:
+    why = ", ".join(f"{one.count} {one.reason.value}" for one in entries)
+    oldest = instant(min(one.oldest for one in entries))
+    number = sum(one.count for one in entries)
     reason = (
-        f"{entry.count} deliveries to {entry.target} were given up. "
+        f"{number} deliveries to {target} were given up ({why}), the oldest accepted {oldest}. "
         "See 'symptom-intake outbox list --state dead', mend the cause, then 'symptom-intake outbox retry'."
     )
     return Check("dead-letters", Health.WARN, reason)
@@ -177,7 +187,7 @@ def _dead_letters(entry: Backlog) -> Check:
 
 def _outbox_lines(store: Store, clock: Clock) -> Iterator[str]:
     try:
-        backlog, targets = store.backlog(), store.targets()
+        backlog, targets, given_up = store.backlog(), store.targets(), store.given_up()
     except Unavailable:
         yield from _metric("database_up", "gauge", "1 while the database answers.")
         yield _sample("database_up", 0)
@@ -192,6 +202,13 @@ def _outbox_lines(store: Store, clock: Clock) -> Iterator[str]:
         waiting = [entry.oldest for entry in backlog if entry.target == name and entry.state in _WAITING]
         age = (clock() - min(waiting)).total_seconds() if waiting else 0
         yield _sample("outbox_oldest_seconds", round(max(age, 0), 3), target=name)
+    yield from _metric("outbox_dead_letters", "gauge", "Deliveries that were given up, by target and reason.")
+    for dead in given_up:
+        yield _sample("outbox_dead_letters", dead.count, target=dead.target, reason=dead.reason.value)
+    yield from _metric("outbox_dead_oldest_seconds", "gauge", "Age of the oldest of them, by target and reason.")
+    for dead in given_up:
+        age = (clock() - dead.oldest).total_seconds()
+        yield _sample("outbox_dead_oldest_seconds", round(max(age, 0), 3), target=dead.target, reason=dead.reason.value)
     yield from _metric("target_held", "gauge", "1 while a FHIR server is left alone; the reason is in /health/ready.")
     for target in targets:
         yield _sample("target_held", 1, target=target.name)

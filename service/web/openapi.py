@@ -69,7 +69,7 @@ def _resource_paths(capability: ResourceCapability) -> Iterator[tuple[str, Json]
     if "create" in offered:
         yield many, {"post": _operation(f"Submits a {kind}.", headers=_CREATION_HEADERS, body=_body(kind))}
     if "update" in offered:
-        put = partial(_operation, headers=("If-Match",), body=_body(kind))
+        put = partial(_operation, headers=("If-Match", "X-Provenance"), body=_body(kind))
         yield one, {"put": put(f"Replaces a {kind}.", path=("id",))}
         yield many, {"put": put(f"Replaces the {kind} of this identifier, or creates it.", query=("identifier",))}
     for name in OPERATIONS.get(kind, {}):

@@ -16,7 +16,7 @@ from service.records.audit import Interaction
 from service.records.outbox import Letter, State
 from service.records.scopes import Permission
 from service.records.search import EVERYTHING, Bounds
-from service.records.submission import DRAFT, RETRACTED
+from service.records.succession import AMENDED, DRAFT, RETRACTED
 from service.sdc.assessment import RuleOutcome
 from service.web.audit import audit
 from service.web.auth import authenticated
@@ -52,8 +52,9 @@ def result_routes(site: Site) -> Blueprint:
     def result(response_id: str) -> ResponseReturnValue:
         response, pack = _found(site, response_id)
         authored = _in_words(response["authored"], site.zone)
+        whereabouts = _whereabouts(site.store.letters_of(response_id), site.zone)
         if response["status"] == RETRACTED:
-            return render_template("result/retracted.html", pack=pack, authored=authored)
+            return render_template("result/retracted.html", pack=pack, authored=authored, whereabouts=whereabouts)
         judged = site.evaluation.assess(response)
         return render_template(
             "result/result.html",
@@ -61,10 +62,11 @@ def result_routes(site: Site) -> Blueprint:
             response_id=response_id,
             is_draft=response["status"] == DRAFT,
             authored=authored,
+            changed=_in_words(response["meta"]["lastUpdated"], site.zone) if response["status"] == AMENDED else None,
             assessment=judged.assessment,
             is_highest=judged.assessment.level == judged.plan.highest,
             deciding=_deciding(judged.assessment.fired),
-            whereabouts=_whereabouts(site.store.letters_of(response_id), site.zone),
+            whereabouts=whereabouts,
         )
 
     @routes.get("/<response_id>/download")
@@ -107,12 +109,13 @@ def _deciding(fired: tuple[RuleOutcome, ...]) -> tuple[RuleOutcome, ...]:
 
 
 def _whereabouts(letters: tuple[Letter, ...], zone: tzinfo) -> Whereabouts:
+    """Where the newest version is: it brings what earlier ones did not, but waits for those that are not settled."""
     states = [letter.state for letter in letters]
     if not states:
         return Whereabouts(Arrival.HERE)
-    if State.DEAD in states or State.DISCARDED in states:
+    if State.DEAD in states or states[-1] is State.DISCARDED:
         return Whereabouts(Arrival.STOPPED)
-    if any(state is not State.DELIVERED for state in states):
+    if states[-1] is not State.DELIVERED:
         return Whereabouts(Arrival.WAITING)
     return Whereabouts(Arrival.DELIVERED, _in_words(letters[-1].changed_at.isoformat(), zone))
 

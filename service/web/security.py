@@ -24,7 +24,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CORS_METHODS = "GET, HEAD, POST, PUT, OPTIONS"
 _CORS_REQUEST_HEADERS = (
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Exist, "
-    "If-None-Match, Origin, Prefer, X-Request-Id, X-Requested-With"
+    "If-None-Match, Origin, Prefer, X-Provenance, X-Request-Id, X-Requested-With"
 )
 _CORS_ANSWER_HEADERS = "Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Request-Id"
 _PREFLIGHT_SECONDS = "600"

@@ -23,7 +23,7 @@ from service.records.drafts import draft_id, unknown_person
 from service.records.ehr import Launch
 from service.records.invitations import Invitation
 from service.records.references import subject_issues
-from service.records.submission import DRAFT
+from service.records.succession import DRAFT
 from service.sdc.context import ResponseContext
 from service.sdc.drafting import settle
 from service.sdc.form import Step, form_steps

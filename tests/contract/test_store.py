@@ -22,7 +22,18 @@ from service.records.feedback import CardKind, Feedback, FeedbackCount, HookStor
 from service.records.invitations import Invitation, InvitationStore
 from service.records.matching import is_within
 from service.records.outbox import Letter, Problem, Reason, State, Target
-from service.records.ports import Acceptance, Backlog, Key, KeyKind, KeyTaken, Placement, Store, Stored, Superseded
+from service.records.ports import (
+    Acceptance,
+    Backlog,
+    GivenUp,
+    Key,
+    KeyKind,
+    KeyTaken,
+    Placement,
+    Store,
+    Stored,
+    Superseded,
+)
 from service.records.search import EVERYTHING, Bounds, PatientCriterion, Query, TermCriterion, TermTest, parse_query
 
 NOW = datetime(2026, 3, 15, 9, 0, tzinfo=UTC)
@@ -59,6 +70,7 @@ def observation(id_: str, **elements: Any) -> dict[str, Any]:
     return {
         "resourceType": "Observation",
         "id": id_,
+        "meta": {"versionId": "1"},
         "identifier": [{"system": "urn:ours", "value": id_}],
         "category": [{"coding": [{"system": "urn:category", "code": "survey"}]}],
         "code": {"coding": [{"system": "http://loinc.org", "code": "75325-1"}]},
@@ -70,7 +82,8 @@ def observation(id_: str, **elements: Any) -> dict[str, Any]:
 
 
 def provenance(id_: str, *targets: str) -> dict[str, Any]:
-    return {"resourceType": "Provenance", "id": id_, "target": [{"reference": one} for one in targets]}
+    about = [{"reference": one} for one in targets]
+    return {"resourceType": "Provenance", "id": id_, "meta": {"versionId": "1"}, "target": about}
 
 
 def acceptance(
@@ -259,6 +272,69 @@ class TestVersions:
         assert store.proposal("r1") is None
 
 
+def version_of(resource: dict[str, Any], version: int, **elements: Any) -> dict[str, Any]:
+    return {**resource, "meta": {"versionId": str(version)}, **elements}
+
+
+class TestAmendments:
+    """A response of three versions: the second changes `o1`, the third adds `o3`; `o2` stays as it was."""
+
+    @pytest.fixture(autouse=True)
+    def _versions(self, store: Store) -> None:
+        changed = version_of(observation("o1"), 2, code={"coding": [{"code": "changed"}]})
+        store.accept(acceptance(response(), observation("o1"), observation("o2"), provenance("p1", "Observation/o1")))
+        store.accept(acceptance(version_of(response(), 2), changed, provenance("p2", "Observation/o1")))
+        store.accept(acceptance(version_of(response(), 3), observation("o3"), provenance("p3", "Observation/o3")))
+
+    def test_searches_and_reads_answer_the_newest_version_alone(self, store: Store) -> None:
+        assert found(store, "Observation") == ["o2", "o1", "o3"]
+        assert found(store, "Observation", ("code", "75325-1")) == ["o2", "o3"]
+        assert found(store, "Observation", ("code", "changed")) == ["o1"]
+        assert store.read("Observation", "o1")["code"] == {"coding": [{"code": "changed"}]}  # type: ignore[index]
+
+    def test_each_resource_has_a_history_of_its_own(self, store: Store) -> None:
+        for id_, versions in (("o1", ["2", "1"]), ("o2", ["1"]), ("o3", ["1"])):
+            assert [one["meta"]["versionId"] for one in store.history("Observation", id_)] == versions
+        assert store.read("Observation", "o1", version=1) == observation("o1")
+
+    def test_the_record_as_it_stood_with_each_version(self, store: Store) -> None:
+        def names(version: int) -> list[str]:
+            return [f"{one['id']}/{one['meta']['versionId']}" for one in store.record("r1", version)]
+
+        assert names(1) == ["r1/1", "o1/1", "o2/1", "p1/1"]
+        assert names(2) == ["r1/2", "o2/1", "p1/1", "o1/2", "p2/1"]
+        assert names(3) == ["r1/3", "o2/1", "p1/1", "o1/2", "p2/1", "o3/1", "p3/1"]
+
+    def test_the_newest_version_as_it_was_acknowledged(self, store: Store) -> None:
+        newest = store.stored("r1")
+        assert newest is not None
+        assert (newest.version, newest.digest, newest.warnings) == (3, "digest", (WARNING,))
+        assert store.stored("r2") is None
+
+    def test_a_letter_brings_what_its_version_changed(self, store: Store) -> None:
+        for names in (["r1", "o1", "o2", "p1"], ["r1", "o1", "p2"], ["r1", "o3", "p3"]):
+            letter = leased(store)
+            assert [one["id"] for one in store.outstanding(letter)] == names
+            store.change(letter, outbox.delivered(letter, NOW))
+
+    def test_a_letter_brings_what_a_discarded_one_did_not(self, store: Store) -> None:
+        first, second, _ = store.letters()
+        store.change(first, outbox.discarded(first, "sent by post", NOW))
+        assert [f"{one['id']}/{one['meta']['versionId']}" for one in store.outstanding(second)] == [
+            "r1/2",
+            "o2/1",
+            "p1/1",
+            "o1/2",
+            "p2/1",
+        ]
+
+    def test_what_another_target_has_is_brought_all_the_same(self, store: Store) -> None:
+        letter = leased(store)
+        store.change(letter, outbox.delivered(letter, NOW))
+        elsewhere = replace(store.letters()[1], target="https://other.example/fhir")
+        assert len(store.outstanding(elsewhere)) == 5
+
+
 class TestSearch:
     @pytest.fixture(autouse=True)
     def _records(self, store: Store) -> None:
@@ -272,6 +348,7 @@ class TestSearch:
         condition = {
             "resourceType": "Condition",
             "id": "c1",
+            "meta": {"versionId": "1"},
             "code": {"coding": [{"system": "http://snomed.info/sct", "code": "82470000"}]},
             "subject": {"reference": "Patient/1"},
             "onsetDateTime": "2026-03-01",
@@ -504,6 +581,21 @@ class TestOutbox:
             store.change(letter, outbox.postponed(letter, BUSY, NOW, NOW), placements=[placed])
         assert store.placements(TARGET, "r1") == (placed,)
 
+    @pytest.mark.parametrize("state", ["pending", "leased", "held"])
+    def test_a_clock_that_is_set_back_keeps_nothing_waiting(self, store: Store, state: str) -> None:
+        ahead = NOW + timedelta(days=400)
+        store.accept(acceptance(at=ahead))
+        if state == "leased":
+            leased(store, ahead)
+        if state == "held":
+            store.set_target(Target(TARGET, 1, ahead, BUSY))
+        assert leased(store, NOW).response_id == "r1"
+
+    def test_a_step_of_the_clock_takes_no_lease_away(self, store: Store) -> None:
+        store.accept(acceptance())
+        leased(store)
+        assert lease(store, NOW - timedelta(minutes=10)) is None
+
     def test_the_longest_due_goes_first(self, store: Store) -> None:
         store.accept(acceptance())
         store.accept(acceptance(response("r2"), at=NOW + timedelta(seconds=1)))
@@ -549,6 +641,29 @@ class TestOutbox:
             Backlog(TARGET, State.PENDING, 2, NOW + timedelta(seconds=1)),
         )
         assert [letter.response_id for letter in store.letters(State.PENDING, limit=1)] == ["r1"]
+
+    def test_dead_letters_are_counted_by_target_and_reason(self, store: Store) -> None:
+        refused = replace(BUSY, reason=Reason.REFUSED)
+        for number, problem in enumerate((BUSY, refused, refused)):
+            store.accept(acceptance(response(f"r{number}"), at=NOW + timedelta(minutes=number)))
+            letter = leased(store, NOW + timedelta(hours=1))
+            store.change(letter, outbox.buried(letter, problem, NOW))
+        store.accept(acceptance(response("r3")))
+        assert store.given_up() == (
+            GivenUp(TARGET, Reason.BUSY, 1, NOW),
+            GivenUp(TARGET, Reason.REFUSED, 2, NOW + timedelta(minutes=1)),
+        )
+
+    def test_a_change_keeps_its_audit_event_or_nothing(self, store: Store) -> None:
+        store.accept(acceptance())
+        [letter] = store.letters()
+        gone = outbox.discarded(letter, "sent by post", NOW)
+        event = {"resourceType": "AuditEvent", "id": "a1", "meta": {"versionId": "1"}, "recorded": NOW.isoformat()}
+        assert store.change(letter, gone, audit=[event])
+        assert not store.change(letter, gone, audit=[{**event, "id": "a2"}])
+        assert store.read("AuditEvent", "a1") == event
+        assert store.read("AuditEvent", "a2") is None
+        assert store.letter(letter.id) == gone
 
     def test_each_of_many_workers_gets_a_letter_of_its_own(self, store: Store) -> None:
         for number in range(8):

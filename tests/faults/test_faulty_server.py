@@ -10,14 +10,17 @@ from uuid import uuid4
 import pytest
 
 from tests.faults.proxy import Answer, FaultProxy, Request, transactions
-from tests.hapi.cases import case, response_to
+from tests.hapi.cases import CASE, ONE_RECORD, response_to
 from tests.hapi.client import FhirClient, Json, SyntheticPatient
 from tests.hapi.record import Record
 from tests.hapi.service import Service, eventually
 
-CASE = case("case-08")
-ONE_RECORD = Counter(QuestionnaireResponse=1, Observation=16, Condition=1, Provenance=1)
 ALWAYS = 100_000
+# One of them failed, and that for a while only.
+FAILED_ENTRIES: list[Json] = [
+    {"response": {"status": "503 Service Unavailable"}},
+    *({"response": {"status": "201 Created", "location": "Observation/1"}} for _ in range(18)),
+]
 REFUSED: Json = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "error", "code": "processing", "diagnostics": "This server is being mended"}],
@@ -66,8 +69,10 @@ def test_an_answer_that_breaks_off_is_asked_for_again_with_the_same_bundle(
         Answer.of_json(409, REFUSED),
         Answer(200, b"<html>Please sign in</html>", {"Content-Type": "text/html"}),
         Answer.of_json(200, {"resourceType": "Bundle", "type": "transaction-response", "entry": []}),
+        Answer.of_json(200, {"resourceType": "Bundle", "type": "transaction-response", "entry": FAILED_ENTRIES}),
+        Answer(200, b"\x00\xff{]", {"Content-Type": "application/fhir+json"}),
     ],
-    ids=["500", "409", "200 of a portal", "200 without entries"],
+    ids=["500", "409", "200 of a portal", "200 without entries", "200 with failed entries", "200 with garbage"],
 )
 def test_a_failure_told_after_the_server_did_its_work_doubles_nothing(
     service: Service, server_proxy: FaultProxy, fhir: FhirClient, patient: SyntheticPatient, told: Answer

@@ -23,6 +23,7 @@ from service.config import load_settings
 from service.fhir.json import dumps
 from service.fhir.models import model_issues
 from service.records.bundle import transaction_bundle
+from service.records.parcel import parcel_of
 from service.records.search import Query
 from service.records.submission import Sender
 from service.web.app import create_app
@@ -93,4 +94,4 @@ def test_what_is_acknowledged_is_kept_and_can_be_delivered(services: Services, s
         assert (len(record), letters) == (1, ())
     else:
         assert [one.target for one in letters] == [TARGET]
-        assert model_issues(transaction_bundle(record)) == []
+        assert model_issues(transaction_bundle(parcel_of(record, ()))) == []

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from service.errors import DomainError
 from service.fhir.json import dumps, parse_object
-from service.packs import load_packs, shipped_pages
+from service.packs import load_pack, shipped_pages
 from service.packs.vignettes import load_vignettes, vignette_response
 from service.records.evaluation import Evaluation
 from service.records.library import Library
 
-PACK = load_packs(shipped_pages())[0]
+PACK = load_pack(shipped_pages() / "muscle-fasciculation")
 EVALUATION = Evaluation(Library((PACK,), ()), lambda: datetime(2026, 3, 15, tzinfo=UTC), lambda: "an-id")
 RESPONSES = [vignette_response(PACK, case) for case in load_vignettes(shipped_pages() / PACK.name)]
 CORE = "http://hl7.org/fhir/StructureDefinition/"

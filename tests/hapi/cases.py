@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 
 from service.packs import Pack, load_pack, shipped_pages
@@ -39,3 +40,8 @@ def response_to(vignette: Vignette, patient: str, key: str | None = None) -> Jso
     if key is not None:
         response["identifier"] = {"system": TEST_TAG_SYSTEM, "value": key}
     return response
+
+
+CASE = case("case-08")
+# An Observation for each of its 15 answers but the side, and one for the triage result.
+ONE_RECORD = Counter(QuestionnaireResponse=1, Observation=16, Condition=1, Provenance=1)

@@ -99,7 +99,7 @@ class Service:
             begin = log.tell()
             self._process = subprocess.Popen(
                 [COMMAND, "serve", "--port", str(self._port), *arguments],
-                env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
+                env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
             )  # fmt: skip
         address = eventually(lambda: self._announced(begin))
         self._port = int(address.rpartition(":")[2])
@@ -125,7 +125,7 @@ class Service:
     def command(self, *arguments: str) -> str:
         """What a command on the same database writes. Raises ServiceFailed when its exit code is not 0."""
         done = subprocess.run(
-            [COMMAND, *arguments], env=self._environment(), capture_output=True, text=True, timeout=120, check=False
+            [COMMAND, *arguments], env=self.environment(), capture_output=True, text=True, timeout=120, check=False
         )
         if done.returncode != 0:
             raise ServiceFailed(f"{' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
@@ -135,8 +135,13 @@ class Service:
         """A command on the same database that goes on; it writes to the log, and the caller ends it."""
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [COMMAND, *arguments], env=self._environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [COMMAND, *arguments], env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+
+    def environment(self) -> dict[str, str]:
+        """The environment that its processes run in."""
+        named = {f"SYMPTOM_INTAKE_{name}": str(value) for name, value in self.settings.items()}
+        return {"PATH": os.environ["PATH"], **named}
 
     def ready(self) -> tuple[int, Json]:
         """Status and body of /health/ready."""
@@ -178,10 +183,6 @@ class Service:
         """What `outbox show` tells."""
         shown: Json = json.loads(self.command("outbox", "show", str(letter_id)))
         return shown
-
-    def _environment(self) -> dict[str, str]:
-        named = {f"SYMPTOM_INTAKE_{name}": str(value) for name, value in self.settings.items()}
-        return {"PATH": os.environ["PATH"], **named}
 
     def _end(self, number: signal.Signals) -> int:
         process, self._process = self._process, None

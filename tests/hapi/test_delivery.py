@@ -14,14 +14,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.hapi.cases import case, response_to
+from tests.hapi.cases import CASE, ONE_RECORD, case, response_to
 from tests.hapi.client import TEST_TAG_SYSTEM, FhirClient, Json, SyntheticPatient, synthetic_patient
 from tests.hapi.record import Record, identity_search
 from tests.hapi.service import Service
-
-CASE = case("case-08")
-# An Observation for each of its 15 answers but the side, and one for the triage result.
-ONE_RECORD = Counter(QuestionnaireResponse=1, Observation=16, Condition=1, Provenance=1)
 
 
 def kinds(record: Record) -> Counter[str]:

@@ -12,7 +12,9 @@ from click.testing import CliRunner, Result
 from service.bootstrap import start
 from service.cli import main
 from service.config import load_settings
+from service.fhir.models import model_issues
 from service.packs import Pack
+from service.records.search import parse_query
 from service.records.submission import Sender
 from tests.integration.answers import MakeResponse
 
@@ -72,7 +74,7 @@ def test_a_refused_delivery_is_given_up_shown_and_retried(accepted: str, fhir_se
     assert once.exit_code == 1
     assert f"QuestionnaireResponse/{accepted}: dead" in once.stdout
 
-    (letter,) = _run("outbox", "list", "--state", "dead").stdout.splitlines()[1:]
+    letter, _ = _run("outbox", "list", "--state", "dead").stdout.splitlines()[1:]
     assert letter.split()[:4] == ["1", "dead", "1", accepted]
     assert letter.endswith("(400)")
 
@@ -84,6 +86,44 @@ def test_a_refused_delivery_is_given_up_shown_and_retried(accepted: str, fhir_se
     assert json.loads(_run("outbox", "show", "1").stdout)["state"] == "pending"
     assert _run("deliver", "--once").exit_code == 1
     assert _run("outbox", "retry", "--all").stdout == "1 deliveries are due again.\n"
+
+
+def test_what_is_discarded_stays_listed_with_the_reason_and_is_audited(accepted: str, fhir_server_url: str) -> None:
+    _run("deliver", "--once")
+    listed = _run("outbox", "list").stdout
+    assert f"{fhir_server_url}: 1 given up (missing-reference), the oldest accepted 2" in listed
+
+    assert _run("outbox", "discard", "1", "--reason", " Sent by post. ").stdout == "1 deliveries are discarded.\n"
+
+    shown = json.loads(_run("outbox", "show", "1").stdout)
+    assert (shown["state"], shown["discarded"]) == ("discarded", "Sent by post.")
+    assert shown["outcome"]["issue"][0]["diagnostics"] == "Patient/1 is not known"
+    assert "given up" not in _run("outbox", "list").stdout
+    again = _run("outbox", "discard", "1", "--reason", "Twice.")
+    assert again.exit_code == 1
+    assert "only dead and pending ones" in again.stderr
+    services = start(load_settings())
+    (event,) = services.store.search(parse_query("AuditEvent", [("patient", "Patient/1")])).matches
+    services.store.close()
+    assert event["outcomeDesc"] == f"Discarded, so not sent to {fhir_server_url}: Sent by post."
+    assert {"reference": f"QuestionnaireResponse/{accepted}"} in [one["what"] for one in event["entity"]]
+    assert model_issues(event) == []
+
+
+@pytest.mark.parametrize("reason", [[], ["--reason", " "]])
+def test_nothing_is_discarded_without_a_reason(accepted: str, reason: list[str]) -> None:
+    assert _run("outbox", "discard", "1", *reason).exit_code == 2
+    assert json.loads(_run("outbox", "show", "1").stdout)["state"] == "pending"
+
+
+def test_a_later_version_says_which_delivery_it_waits_for(accepted: str, make_response: MakeResponse) -> None:
+    _run("deliver", "--once")
+    services = start(load_settings())
+    services.intake.update(make_response(authored="2026-03-16"), accepted, None)
+    services.store.close()
+    assert _run("deliver", "--once").exit_code == 0
+    (_, later) = _run("outbox", "list").stdout.splitlines()[1:3]
+    assert later.endswith("waits for 1")
 
 
 def test_nothing_due_is_no_failure(accepted: str) -> None:

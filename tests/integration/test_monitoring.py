@@ -104,8 +104,12 @@ def test_a_dead_letter_is_visible(services: Services, make_response: MakeRespons
     _deliver(services.store, _outcome(400))
     ready = client.get("/health/ready")
     assert (ready.status_code, ready.json["status"]) == (200, "warn")
-    assert any(check["name"] == "dead-letters" and "outbox retry" in check["reason"] for check in ready.json["checks"])
+    (check,) = (check for check in ready.json["checks"] if check["name"] == "dead-letters")
+    assert f"1 deliveries to {TARGET} were given up (1 refused), the oldest accepted 2" in check["reason"]
+    assert "outbox retry" in check["reason"]
     metrics = client.get("/metrics").get_data(as_text=True)
+    assert f'symptom_intake_outbox_dead_letters{{target="{TARGET}",reason="refused"}} 1' in metrics
+    assert f'symptom_intake_outbox_dead_oldest_seconds{{target="{TARGET}",reason="refused"}} ' in metrics
     assert f'symptom_intake_outbox_letters{{target="{TARGET}",state="dead"}} 1' in metrics
 
 

@@ -1,4 +1,4 @@
-"""Updates of drafts over the API, and the history that they leave."""
+"""Updates of drafts and of complete responses over the API, and the history that they leave."""
 
 from __future__ import annotations
 
@@ -49,7 +49,12 @@ def test_a_draft_grows_until_it_is_complete(
 
 
 def test_without_if_match_the_newest_is_replaced(client: FlaskClient, draft: Response) -> None:
-    assert [put(client, draft).headers["ETag"] for _ in range(2)] == ['W/"2"', 'W/"3"']
+    longer = {**draft, "authored": "2026-03-15T11:00:00+01:00"}
+    assert [put(client, one).headers["ETag"] for one in (draft, longer)] == ['W/"2"', 'W/"3"']
+
+
+def test_the_same_body_again_is_answered_with_what_stands(client: FlaskClient, draft: Response) -> None:
+    assert [put(client, draft, If_Match='W/"1"').headers["ETag"] for _ in range(2)] == ['W/"2"', 'W/"2"']
 
 
 @pytest.mark.parametrize("told", ['W/"2"', 'W/"0"', '"7"', "*", "1", 'W/"x"', ""])
@@ -90,11 +95,67 @@ def test_what_is_invalid_is_told_and_the_draft_stays(client: FlaskClient, draft:
     assert client.get(f"{TYPE}/{draft['id']}").headers["ETag"] == 'W/"1"'
 
 
-def test_a_complete_response_is_not_replaced(client: FlaskClient, make_response: MakeResponse) -> None:
-    stored = client.post(TYPE, data=json.dumps(make_response()), headers=HEADERS).json
-    answer = put(client, stored)
-    assert answer.status_code == 422
-    assert "Only a response that is in-progress" in issues_of(answer)[0]["details"]["text"]
+@pytest.fixture
+def complete(client: FlaskClient, make_response: MakeResponse) -> Response:
+    """A complete response as it was stored."""
+    answer = client.post(TYPE, data=json.dumps(make_response("case-08")), headers=HEADERS)
+    assert answer.status_code == 201
+    return answer.json
+
+
+def statuses(client: FlaskClient, kind: str) -> list[str]:
+    found = client.get(f"/fhir/{kind}?_count=100").json["entry"]
+    return [one["resource"].get("status") for one in found]
+
+
+def test_a_complete_response_is_amended_and_the_record_follows(
+    client: FlaskClient, complete: Response, make_response: MakeResponse
+) -> None:
+    changed = {**make_response("case-01"), "id": complete["id"]}
+    answer = put(client, changed, If_Match='W/"1"', Prefer="return=OperationOutcome")
+    assert answer.status_code == 200
+    assert answer.headers["ETag"] == 'W/"2"'
+    assert "kept as amended" in answer.json["issue"][0]["details"]["text"]
+    assert statuses(client, "QuestionnaireResponse") == ["amended"]
+    assert {"final", "amended", "entered-in-error"} == set(statuses(client, "Observation"))
+    for entry in client.get("/fhir/Observation?_count=100").json["entry"]:
+        one = entry["resource"]
+        history = client.get(f"/fhir/Observation/{one['id']}/_history").json
+        assert history["total"] == int(one["meta"]["versionId"])
+        assert history["entry"][0]["resource"] == one
+        assert model_issues(history) == []
+        read = client.get(f"/fhir/Observation/{one['id']}/_history/1")
+        assert read.headers["ETag"] == 'W/"1"'
+
+
+def test_a_retraction_voids_the_record_and_says_why(client: FlaskClient, complete: Response) -> None:
+    why = {"resourceType": "Provenance", "reason": [{"text": "Die falsche Patientin: Müller"}]}
+    header = json.dumps(why, ensure_ascii=False).encode().decode("latin-1")
+    answer = put(client, {**complete, "status": "entered-in-error"}, X_Provenance=header)
+    assert answer.status_code == 200
+    assert set(statuses(client, "Observation")) == {"entered-in-error"}
+    for entry in client.get("/fhir/Condition").json["entry"]:
+        assert "clinicalStatus" not in entry["resource"]
+        assert entry["resource"]["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
+    told = client.get(f"/fhir/Provenance?target=QuestionnaireResponse/{complete['id']}").json["entry"][0]["resource"]
+    assert told["reason"] == why["reason"]
+    assert model_issues(told) == []
+    assert put(client, complete).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["", "[]", "no JSON", '{"reason": "text"}', '{"reason": {}}', '{"reason": [{"text": 1}]}', '{"reason": [1]}'],
+)
+def test_a_reason_that_cannot_be_read_changes_nothing(client: FlaskClient, complete: Response, told: str) -> None:
+    answer = put(client, {**complete, "status": "entered-in-error"}, X_Provenance=told)
+    assert answer.status_code == 400
+    assert issues_of(answer)
+    assert client.get(f"{TYPE}/{complete['id']}").headers["ETag"] == 'W/"1"'
+
+
+def test_a_provenance_without_a_reason_is_no_fault(client: FlaskClient, complete: Response) -> None:
+    assert put(client, complete, X_Provenance='{"resourceType": "Provenance"}').status_code == 200
 
 
 def test_who_did_not_see_that_a_draft_was_completed_is_told_to_read_it_again(
@@ -159,9 +220,11 @@ class TestByIdentifier:
         self, client: FlaskClient, make_response: MakeResponse
     ) -> None:
         body = make_response(status="in-progress", identifier=IDENTIFIER)
-        first, second = self.put(client, body), self.put(client, body)
-        assert (first.status_code, second.status_code) == (201, 200)
-        assert (second.json["id"], second.headers["ETag"]) == (first.json["id"], 'W/"2"')
+        other = make_response("case-03", status="in-progress", identifier=IDENTIFIER)
+        first, again, second = (self.put(client, one) for one in (body, body, other))
+        assert (first.status_code, again.status_code, second.status_code) == (201, 200, 200)
+        assert (again.json, second.json["id"]) == (first.json, first.json["id"])
+        assert second.headers["ETag"] == 'W/"2"'
         assert self.put(client, body, If_Match='W/"1"').status_code == 412
         assert client.get(TYPE).json["total"] == 1
 

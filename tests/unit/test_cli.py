@@ -77,6 +77,8 @@ def test_a_file_that_is_no_resource_is_the_inputs_fault(tmp_path: Path, command:
         ["fhirpath", "status"],
         ["pack", "check", "missing"],
         ["pack", "test", "missing"],
+        ["pack", "prove", "missing"],
+        ["pack", "new"],
         ["outbox", "retry"],
         ["outbox", "list", "--state", "lost"],
         ["serve", "--port", "70000"],
@@ -156,6 +158,37 @@ def test_pack_check_names_file_and_element(tmp_path: Path) -> None:
     result = _run("pack", "check", page)
     assert result.exit_code == 1
     assert "questionnaire.json: Questionnaire" in result.stderr
+
+
+def test_pack_check_compares_with_the_published_copy_and_prints_json() -> None:
+    published = shipped_pages()
+    result = _run("pack", "check", published / PAGE, "--against", published, "--format", "json")
+    assert (result.exit_code, json.loads(result.stdout)["issue"][0]["severity"]) == (0, "information")
+    unknown = _run("pack", "check", published / PAGE, "--against", "no-such-revision")
+    assert (unknown.exit_code, "no-such-revision" in unknown.stderr) == (1, True)
+
+
+def test_a_new_page_passes_every_check(tmp_path: Path) -> None:
+    made = _run("pack", "new", "sore-throat", "--in", tmp_path)
+    assert (made.exit_code, (tmp_path / "sore-throat" / "questionnaire.json").is_file()) == (0, True)
+    check = _run("pack", "check", tmp_path)
+    assert check.output == "sore-throat 0.1.0: usable. 2 questions, 4 rules, 4 resources.\n"
+    assert _run("pack", "test", tmp_path).stdout.endswith(" vignettes, 0 failed.\n")
+    proof = _run("pack", "prove", tmp_path / "sore-throat", "--mutants")
+    assert (proof.exit_code, proof.stdout.splitlines()[-1].endswith(" 0 survived.")) == (0, True)
+    for name, said in (("sore-throat", "is there already"), ("Sore Throat", "is no name"), ("a" * 60, "is no name")):
+        refused = _run("pack", "new", name, "--in", tmp_path)
+        assert (refused.exit_code, said in refused.stderr) == (1, True)
+
+
+def test_pack_prove_tells_what_fails_with_a_response(tmp_path: Path) -> None:
+    _run("pack", "new", "sore-throat", "--in", tmp_path)
+    plan = tmp_path / "sore-throat" / "red-flags.json"
+    plan.write_text(plan.read_text().replace("%fired.empty()", "%warningSignsOpen.not()"))
+    result = _run("pack", "prove", tmp_path)
+    assert result.exit_code == 1
+    assert "FAILS  The lowest level is reached only when no other rule fires" in result.stdout
+    assert "warning-signs = first-sign gives urgent (U1, C9, H1)." in result.stdout
 
 
 def test_pack_test_shows_expected_and_found(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from service.cli import main
 from service.config import PREFIX
+from service.packs import shipped_pages
 
 Json = dict[str, Any]
 PATIENT: Json = {"resourceType": "Patient", "id": "1", "birthDate": "1980-05-17"}
@@ -33,6 +34,7 @@ QUESTIONNAIRE: Json = {
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv(f"{PREFIX}PACKS", str(shipped_pages() / "muscle-fasciculation"))
 
 
 def run(content: Json, *options: str) -> Result:

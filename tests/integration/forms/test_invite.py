@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from service.bootstrap import Services, start
 from service.cli import main
 from service.config import load_settings
-from service.packs import Pack
+from service.packs import Pack, shipped_pages
 from service.web.app import create_app
 from tests.integration.forms.browser import Browser, Page
 from tests.integration.forms.conftest import Clock
@@ -24,6 +24,7 @@ from tests.integration.forms.test_form import QUIET, only_response
 def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock: Clock) -> None:
     monkeypatch.setenv("SYMPTOM_INTAKE_DATABASE_URL", f"sqlite:///{tmp_path / 'intake.db'}")
     monkeypatch.setenv("SYMPTOM_INTAKE_PUBLIC_URL", "https://intake.example.org")
+    monkeypatch.setenv("SYMPTOM_INTAKE_PACKS", str(shipped_pages() / "muscle-fasciculation"))
     monkeypatch.setattr(sys.modules["service.cli.invite"], "start", partial(start, clock=clock))
 
 

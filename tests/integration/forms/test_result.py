@@ -50,6 +50,16 @@ def result(browser: Browser, response_id: str) -> Page:
     return page
 
 
+REFUSED = Problem(Reason.REFUSED, "no such patient")
+
+
+def settle(services: Services, transition: Any) -> None:
+    """What became of the delivery that is due."""
+    letter = services.store.lease(TARGET, NOW, lambda found: outbox.take(found, "worker", NOW, LEASE))
+    assert letter is not None
+    assert services.store.change(letter, transition(letter, NOW))
+
+
 def said_before(page: Page, *texts: str) -> None:
     """Asserts that the page says these texts, in this order."""
     places = [page.text.find(text) for text in texts]
@@ -135,17 +145,57 @@ class TestWhereTheyAre:
 
     def test_arrived(self, browser: Browser, submit: Any, services: Services) -> None:
         id_ = submit("case-01")
-        letter = services.store.lease(TARGET, NOW, lambda found: outbox.take(found, "worker", NOW, LEASE))
-        assert letter is not None
-        services.store.change(letter, outbox.delivered(letter, NOW + timedelta(seconds=3)))
+        settle(services, lambda letter, now: outbox.delivered(letter, now + timedelta(seconds=3)))
         text = "Delivered to your medical record on 15 March 2026 at 10:00 (UTC+01:00)."
         assert text in result(browser, id_).text
 
+    def test_an_amended_response_says_so_and_shows_the_newest_result(
+        self, browser: Browser, submit: Any, services: Services, make_response: MakeResponse
+    ) -> None:
+        id_ = submit("case-08")
+        settle(services, outbox.delivered)
+        services.intake.update(make_response("case-01", authored="2026-03-15T08:30:00+01:00"), id_, None)
+        page = result(browser, id_)
+        assert "Self-care" in page.heading
+        said_before(page, "Your result", "The answers were changed on 15 March 2026 at 10:00")
+        assert "Until then it may show the answers before." in page.text
+        settle(services, outbox.delivered)
+        assert "Delivered to your medical record" in result(browser, id_).text
+
+    @pytest.mark.parametrize(
+        ("settled", "text"),
+        [
+            (None, "may still show them: we keep trying"),
+            (outbox.delivered, "Your medical record was told on 15 March 2026"),
+            (lambda letter, now: outbox.buried(letter, REFUSED, now), "could not be told, and may still show them"),
+        ],
+    )
+    def test_a_retraction_says_whether_the_record_was_told(
+        self, browser: Browser, submit: Any, services: Services, make_response: MakeResponse, settled: Any, text: str
+    ) -> None:
+        id_ = submit("case-08")
+        settle(services, outbox.delivered)
+        services.intake.update(make_response("case-08", status="entered-in-error"), id_, None)
+        if settled is not None:
+            settle(services, settled)
+        page = result(browser, id_)
+        assert "These answers were withdrawn" in page.text
+        assert text in page.text
+
+    def test_what_was_discarded_is_forgotten_once_a_later_version_arrived(
+        self, browser: Browser, submit: Any, services: Services, make_response: MakeResponse
+    ) -> None:
+        id_ = submit("case-08")
+        [letter] = services.store.letters()
+        services.store.change(letter, outbox.discarded(letter, "sent by post", NOW))
+        assert "could not be delivered" in result(browser, id_).text
+        services.intake.update(make_response("case-01", authored="2026-03-15T08:30:00+01:00"), id_, None)
+        settle(services, outbox.delivered)
+        assert "Delivered to your medical record" in result(browser, id_).text
+
     def test_given_up(self, browser: Browser, submit: Any, services: Services) -> None:
         id_ = submit("case-01")
-        letter = services.store.lease(TARGET, NOW, lambda found: outbox.take(found, "worker", NOW, LEASE))
-        assert letter is not None
-        services.store.change(letter, outbox.buried(letter, Problem(Reason.REFUSED, "no such patient"), NOW))
+        settle(services, lambda letter, now: outbox.buried(letter, REFUSED, now))
         page = result(browser, id_)
         assert "could not be delivered" in page.text
         assert "Tell your health care provider yourself." in page.text

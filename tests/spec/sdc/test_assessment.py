@@ -9,6 +9,7 @@ import pytest
 
 from service.fhir.terminology import Terminology
 from service.sdc.assessment import Assessment, RuleState, assess
+from service.sdc.compilation import compile_questionnaire
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.explanation import triage_observation
 from service.sdc.triage import TriagePlan, compile_plan
@@ -160,6 +161,40 @@ def test_a_fired_rule_names_the_answers_behind_it_and_an_open_one_its_questions(
     assert [(reason.question, reason.answers) for reason in still_open.reasons] == [("Have you q?", ())]
 
 
+def test_an_open_rule_names_only_the_questions_that_would_settle_it() -> None:
+    follow_up = {
+        **choice("q", "yes", "no", "unsure", text="Have you q?"),
+        "enableWhen": [{"question": "p", "operator": "=", "answerCoding": {"system": SYSTEM, "code": "yes"}}],
+    }
+    both = variable("both", f"%p and {fact('q')['valueExpression']['expression']}")
+    asked = questionnaire(
+        choice("p", "yes", "no", "unsure", text="Have you p?"), follow_up, extension=[fact("p"), both]
+    )
+    definition = {"topic": [{"text": "Triage"}], "action": [rule("A", "high", "%both")]}
+    compiled = compile_plan(definition, asked, Terminology.of([LEVEL_SYSTEM]))
+
+    def still_open(*items: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+        (outcome,) = assess(compiled, read_response(asked, response(*items, authored="2026-03-15"), NOW)).outcomes
+        assert outcome.state is RuleState.NOT_ASSESSED
+        return [(reason.link_id, reason.labels) for reason in outcome.reasons]
+
+    # The parent is known; a question that is hidden cannot settle anything.
+    assert still_open(answered("p", "yes"), answered("q", "unsure")) == [("q", ("Unsure",))]
+    assert still_open(answered("p", "unsure")) == [("p", ("Unsure",))]
+    assert still_open() == [("p", ())]
+
+
+def test_a_rule_that_fires_because_others_are_open_has_their_questions() -> None:
+    found = assessed(rule("A", "high", "%p"), rule("C", "low", "%notAssessed.exists()"), p="unsure")
+    (outcome,) = found.fired
+    assert [(reason.link_id, reason.labels) for reason in outcome.reasons] == [("p", ("Unsure",))]
+
+
+def test_a_rule_that_fires_by_a_no_names_that_answer() -> None:
+    (outcome,) = assessed(rule("A", "high", "%p.not()"), p="no").fired
+    assert [(reason.link_id, reason.labels) for reason in outcome.reasons] == [("p", ("No",))]
+
+
 def test_a_nested_action_adds_a_sentence_where_it_holds() -> None:
     nested = {"textEquivalent": "And more.", "condition": rule("x", "low", "%q")["condition"]}
     with_more = rule("A", "low", "%p", action=[nested])
@@ -189,6 +224,24 @@ def test_the_observation_carries_level_rules_and_reasons() -> None:
     assert fired == "A Rule A (High). Do A. Because of: “Have you p?” Yes. Source: A source [policy]."
     assert not_assessed == "Not assessed: B Rule B (open: “Have you q?”)."
     assert "dataAbsentReason" not in found
+
+
+def test_the_notes_give_answers_as_chosen_and_sources_with_their_place() -> None:
+    label = {"url": "http://hl7.org/fhir/StructureDefinition/rendering-markdown", "valueMarkdown": "I feel faint"}
+    asked = questionnaire(choice("p", "yes", "no", "unsure", text="Have you p?"), extension=[fact("p")])
+    asked.definition["item"][0]["answerOption"][0]["valueCoding"]["_display"] = {"extension": [label]}
+    source = {"type": "citation", "label": "guidance", "citation": "A guide", "url": "https://guide.example/p"}
+    definition = {"topic": [{"text": "Triage"}], "action": [rule("A", "high", "%p", documentation=[source])]}
+    compiled = compile_plan(definition, compile_questionnaire(asked.definition), Terminology.of([LEVEL_SYSTEM]))
+    for code, said in (
+        ("yes", "Because of: “Have you p?” I feel faint (Yes). Source: A guide, https://guide.example/p [guidance]."),
+        ("unsure", "Not assessed: A Rule A (open: “Have you p?” Unsure)."),
+    ):
+        given = read_response(
+            compile_questionnaire(asked.definition), response(answered("p", code), authored="2026-03-15"), NOW
+        )
+        (note,) = triage_observation(compiled, assess(compiled, given), given)["note"]
+        assert said in note["text"]
 
 
 def test_the_observation_of_a_draft_without_a_level_says_that_it_is_not_known_yet() -> None:

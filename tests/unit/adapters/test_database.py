@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import URL, event
 
 from service.adapters.database import Database, open_database
 from service.errors import Unavailable
@@ -100,6 +100,29 @@ def test_a_database_that_may_not_be_written_is_unavailable(tmp_path: Path) -> No
             connection.exec_driver_sql("PRAGMA query_only = ON")
         with pytest.raises(Unavailable, match="readonly"):
             database.set_target(TARGET)
+
+
+def test_a_file_that_is_gone_is_unavailable_and_not_begun_anew(tmp_path: Path) -> None:
+    with closing(opened(tmp_path)) as database:
+        database.set_target(TARGET)
+        database._engine.dispose()
+        folder = (tmp_path / "data").rename(tmp_path / "moved")
+        with pytest.raises(Unavailable, match="unable to open"):
+            database.check()
+        folder.rename(tmp_path / "data")
+        (tmp_path / "data" / "records.db").rename(tmp_path / "moved.db")
+        with pytest.raises(Unavailable, match="unable to open"):
+            database.check()
+        (tmp_path / "moved.db").rename(tmp_path / "data" / "records.db")
+        assert database.targets() == (TARGET,)
+
+
+@pytest.mark.parametrize("name", ["a b", "50%", "a?b=c", "a#b", "ä"])
+def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    url = URL.create("sqlite", database=str(tmp_path / name / f"{name}.db"))
+    with closing(open_database(url.render_as_string())) as database:
+        database.set_target(TARGET)
+    assert (tmp_path / name / f"{name}.db").stat().st_size > 0
 
 
 def test_looking_for_work_reads_open_letters_alone(tmp_path: Path) -> None:

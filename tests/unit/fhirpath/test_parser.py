@@ -1,10 +1,14 @@
 """What is FHIRPath and what is not, with the place of the fault."""
 
+from dataclasses import fields, is_dataclass
+from typing import Any
+
 import pytest
 
 from service.fhirpath import FhirPathError, compile_expression
 from service.fhirpath.parser import parse
 from service.fhirpath.syntax import Binary, Call, Literal, Member, Operator, Polarity, TypeOperation, Variable
+from service.fhirpath.writing import written
 
 
 @pytest.mark.parametrize(
@@ -108,3 +112,24 @@ def shape(text: str) -> str:
         raise AssertionError(syntax)
 
     return shown(parse(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(a or b) and c implies d xor not()",
+        "-1 + 2 * (3 - 4.50) & 'it\\'s\\n'",
+        "%resource.item.where(linkId = 'x').answer[0].value.ofType(FHIR.Coding).code in ('a' | 'b')",
+        "$this is System.Quantity or ($total as Integer) > $index",
+        "@2026-03 <= @2026-03-15 + 1 month and @T10:30 < now() and @2026T = 3.5 'mg' or {}.empty() = true",
+        "`and`.`a-b`.exists(%`vs-x`.count() != 14 days)",
+    ],
+)
+def test_a_tree_can_be_written_and_read_again(text: str) -> None:
+    def shape(syntax: Any) -> Any:
+        if not is_dataclass(syntax):
+            return tuple(map(shape, syntax)) if isinstance(syntax, tuple) else syntax
+        return type(syntax), [shape(getattr(syntax, one.name)) for one in fields(syntax) if one.name != "position"]
+
+    syntax = parse(text)
+    assert shape(parse(written(syntax))) == shape(syntax)

@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.errors import DomainError
-from service.packs import PackInvalid, load_pack, load_packs, shipped_pages
+from service.packs import PackInvalid, load_pack, load_packs
 from service.packs.vignettes import load_vignettes, run_vignette, vignette_response
-
-PAGE = "muscle-fasciculation"
-SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-"
-Edit = Callable[[dict[str, Any]], None]
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Path:
-    """A copy of the shipped page, to be spoiled."""
-    return Path(shutil.copytree(shipped_pages() / PAGE, tmp_path / PAGE))
-
-
-def edit(file: Path, change: Edit) -> None:
-    content = json.loads(file.read_text(encoding="utf-8"))
-    change(content)
-    file.write_text(json.dumps(content), encoding="utf-8")
+from tests.unit.packs.spoiling import PAGE, SDC, Edit, edit, question, template, variable
 
 
 def faults(page: Path) -> list[tuple[str, str]]:
     with pytest.raises(PackInvalid) as refusal:
         load_pack(page)
     return [(issue.expression or "", issue.text) for issue in refusal.value.issues]
-
-
-def question(questionnaire: dict[str, Any], link_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(
-        item for group in questionnaire["item"] for item in group["item"] if item["linkId"] == link_id
-    )
-    return found
-
-
-def variable(questionnaire: dict[str, Any], name: str) -> dict[str, Any]:
-    values = (extension.get("valueExpression", {}) for extension in questionnaire["extension"])
-    found: dict[str, Any] = next(value for value in values if value.get("name") == name)
-    return found
-
-
-def template(questionnaire: dict[str, Any], identity: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(one for one in questionnaire["contained"] if one["id"] == identity)
-    return found
 
 
 def test_the_copy_as_it_is_loads(page: Path) -> None:

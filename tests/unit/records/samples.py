@@ -12,6 +12,7 @@ from typing import Any, cast
 from service.adapters.database import Database
 from service.fhir.json import dumps
 from service.packs import Pack
+from service.records.amendment import record_changes
 from service.records.composition import compose
 from service.records.delivery import Delivery
 from service.records.identity import identified
@@ -21,6 +22,7 @@ from service.sdc.extraction import Extracted
 
 PACK = cast(Pack, SimpleNamespace(name="q", url="https://pages.example/q", version="1.0", artifacts=()))
 IDS = [f"7f1d2c7e-0a58-4c80-9b43-6f3f25d7a00{number}" for number in range(10)]
+ACTIVE = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]}
 MRN = {"identifier": {"system": "urn:mrn", "value": "a,1"}}
 
 
@@ -34,11 +36,20 @@ def answer(status: int, text: str | None = None, **headers: str) -> Answer:
     return Answer(status, named, None if text is None else outcome(text))
 
 
-def acceptance(now: datetime, target: str, id_: str = IDS[0], **elements: Any) -> Acceptance:
+def acceptance(
+    now: datetime, target: str, id_: str = IDS[0], after: Sequence[dict[str, Any]] = (), **elements: Any
+) -> Acceptance:
+    """The first version of a response and its record, or what follows the record `after`.
+
+    `muscle` and `illness` are what it says: the text of an Observation's value and of a Condition's code, None for
+    nothing.
+    """
+    muscle, illness = elements.pop("muscle", "calf"), elements.pop("illness", "twitching")
+    version = 1 + (int(after[0]["meta"]["versionId"]) if after else 0)
     response = identified(
         {
             "resourceType": "QuestionnaireResponse",
-            "meta": {"versionId": "1", "lastUpdated": "2026-03-15T09:00:00.000Z"},
+            "meta": {"versionId": str(version), "lastUpdated": "2026-03-15T09:00:00.000Z"},
             "questionnaire": "https://pages.example/q|1.0",
             "status": "completed",
             "subject": {"reference": "Patient/1"},
@@ -50,13 +61,14 @@ def acceptance(now: datetime, target: str, id_: str = IDS[0], **elements: Any) -
     )
     subject = response["subject"]
     finding = {"resourceType": "Observation", "status": "final", "code": {"text": "muscle"}, "subject": subject}
-    illness = {"resourceType": "Condition", "code": {"text": "twitching"}, "subject": subject}
+    told = {"resourceType": "Condition", "code": {"text": illness}, "subject": subject, "clinicalStatus": ACTIVE}
     extracted = [
-        Extracted(finding, "muscle", "muscles", "calf", "urn:uuid:1", {}),
-        Extracted(illness, "illness", "", None, "urn:uuid:2", {}),
+        *([Extracted({**finding, "valueString": muscle}, "muscle", "", None, "urn:uuid:1", {})] if muscle else []),
+        *([Extracted(told, "illness", "", None, "urn:uuid:2", {})] if illness else []),
     ]
     triage = {**finding, "code": {"text": "triage"}}
-    record = compose(response, extracted, triage, now)
+    said = compose(response, extracted, triage, now) if response["status"] != "entered-in-error" else ()
+    record = record_changes(response, after[1:], said, now)
     return Acceptance(Stored(response, triage, (), id_), record, (), PACK, now, target)
 
 

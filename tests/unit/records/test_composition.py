@@ -74,12 +74,12 @@ def test_identity_is_by_answer_and_not_by_place_in_the_list() -> None:
     calf, arm = extracted(observation(), "calf", "urn:uuid:1"), extracted(observation(), "arm", "urn:uuid:2")
     ids = [one["id"] for one in composed(calf, arm)]
     assert [one["id"] for one in composed(arm, calf)] == [ids[1], ids[0], *ids[2:]]
-    assert len(set(ids)) == 4
+    assert len(set(ids)) == 3
 
 
 def test_answers_alike_in_everything_are_still_two() -> None:
     twice = composed(extracted(observation(), "calf", "urn:uuid:1"), extracted(observation(), "calf", "urn:uuid:2"))
-    assert len({one["id"] for one in twice}) == 4
+    assert len({one["id"] for one in twice}) == 3
 
 
 def test_another_response_is_another_record() -> None:
@@ -92,27 +92,17 @@ def test_another_response_is_another_record() -> None:
 def test_order_and_references() -> None:
     diagnosis = extracted(condition(evidence=[{"code": [{"text": "told"}]}]), None, "urn:uuid:c")
     finding = extracted(observation(focus=[{"reference": "urn:uuid:c"}]), "calf", "urn:uuid:o")
-    first, triage, second, made = composed(diagnosis, finding)
-    assert [one["resourceType"] for one in (first, triage, second, made)] == [
-        "Observation",
-        "Observation",
-        "Condition",
-        "Provenance",
-    ]
+    first, triage, second = composed(diagnosis, finding)
+    assert [one["resourceType"] for one in (first, triage, second)] == ["Observation", "Observation", "Condition"]
     assert first["focus"] == [{"reference": f"Condition/{second['id']}"}]
     assert second["evidence"] == [
         {"code": [{"text": "told"}]},
         {"detail": [{"reference": f"Observation/{first['id']}"}]},
     ]
-    assert [one["reference"] for one in made["target"]] == [
-        f"Observation/{first['id']}",
-        f"Observation/{triage['id']}",
-        f"Condition/{second['id']}",
-    ]
 
 
 def test_what_is_added_to_an_observation() -> None:
-    [first, triage, _] = composed(extracted(observation(derivedFrom=[{"reference": "DocumentReference/1"}])))
+    [first, triage] = composed(extracted(observation(derivedFrom=[{"reference": "DocumentReference/1"}])))
     source = {"reference": f"QuestionnaireResponse/{RESPONSE['id']}"}
     assert first["identifier"] == [{"system": IDENTITY_SYSTEM, "value": first["id"]}]
     assert first["issued"] == "2026-03-15T09:00:00.000Z"
@@ -123,15 +113,18 @@ def test_what_is_added_to_an_observation() -> None:
 
 
 def test_what_is_added_to_a_condition() -> None:
-    [_, first, _] = composed(extracted(condition()))
+    [_, first] = composed(extracted(condition()))
     assert first["recordedDate"] == "2026-03-15T09:00:00.000Z"
     assert "evidence" not in first
-    [_, second, _] = composed(extracted(condition(recordedDate="2026-01-01")))
+    [_, second] = composed(extracted(condition(recordedDate="2026-01-01")))
     assert second["recordedDate"] == "2026-01-01"
 
 
 def test_the_provenance_tells_who_and_whence() -> None:
-    made = composed(extracted(observation()))[-1]
+    targets = composed(extracted(observation()))
+    made = provenance(RESPONSE, targets, Activity.CREATE, NOW)
+    assert [one["reference"] for one in made["target"]] == [f"Observation/{one['id']}" for one in targets]
+    assert "reason" not in made
     assert made["meta"]["tag"] == [{"system": IDENTITY_SYSTEM, "code": made["id"]}]
     assert made["recorded"] == "2026-03-15T09:00:00.000Z"
     assert made["activity"]["coding"][0]["code"] == "CREATE"
@@ -142,11 +135,10 @@ def test_the_provenance_tells_who_and_whence() -> None:
     ]
 
 
-def test_each_version_has_a_provenance_of_its_own() -> None:
+def test_each_version_and_activity_has_a_provenance_of_its_own() -> None:
     later = {**RESPONSE, "meta": {"versionId": "2"}}
-    first = provenance(RESPONSE, [RESPONSE], Activity.CREATE, NOW)
-    second = provenance(later, [RESPONSE], Activity.NULLIFY, NOW)
-    assert first["id"] != second["id"]
+    made = [provenance(one, [RESPONSE], kind, NOW) for one in (RESPONSE, later) for kind in Activity]
+    assert len({one["id"] for one in made}) == 6
 
 
 def test_every_resource_is_valid_and_the_input_is_left_alone() -> None:
@@ -228,7 +220,7 @@ def test_what_the_response_contains_stands_in_each_resource_that_refers_to_it() 
     told_by_mother = observation(performer=[{"reference": "#mother"}])
     told_by_office = observation(performer=[{"reference": "#role"}])
 
-    first, second, triage, told = compose(
+    first, second, triage = compose(
         response,
         [extracted(told_by_mother, "a"), extracted(told_by_office, "b", "urn:uuid:b")],
         deepcopy(TRIAGE),
@@ -238,7 +230,7 @@ def test_what_the_response_contains_stands_in_each_resource_that_refers_to_it() 
     assert first["contained"] == [mother]
     assert second["contained"] == [role, office]
     assert "contained" not in triage
-    assert told["contained"] == [mother]
+    assert provenance(response, [first], Activity.CREATE, NOW)["contained"] == [mother]
 
 
 def test_an_identity_of_ours_that_came_with_a_resource_gives_way() -> None:

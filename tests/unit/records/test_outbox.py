@@ -1,8 +1,10 @@
 """Every transition of a letter, and when it is tried again."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +123,7 @@ ALLOWED = {
     "buried": {State.LEASED},
     "retried": {State.DEAD, State.PENDING},
     "discarded": {State.DEAD, State.PENDING},
+    "renewed": {State.LEASED},
 }
 ARGUMENTS = {
     "take": ("worker", NOW, LEASE),
@@ -131,6 +134,7 @@ ARGUMENTS = {
     "buried": (PROBLEM, NOW),
     "retried": (NOW,),
     "discarded": ("why", NOW),
+    "renewed": (NOW, LEASE),
 }
 
 
@@ -140,6 +144,18 @@ ARGUMENTS = {
 def test_other_transitions_are_refused(name: str, state: State) -> None:
     with pytest.raises(IllegalTransition):
         getattr(outbox, name)(replace(PENDING, state=state), *ARGUMENTS[name])
+
+
+def test_the_diagram_in_the_readme_shows_every_transition_and_no_other() -> None:
+    made = {
+        (state.value, getattr(outbox, name)(replace(PENDING, state=state, attempts=attempts), *arguments).state, name)
+        for name, arguments in ARGUMENTS.items()
+        for state in ALLOWED[name]
+        for attempts in (0, outbox.MAX_ATTEMPTS - 1, outbox.MAX_ATTEMPTS)
+    }
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^    (\w+) --> (\w+) : (.*)$", readme, re.MULTILINE)
+    assert {(before, after, name) for before, after, names in drawn for name in names.split(", ")} == made
 
 
 def test_holding_counts_and_resuming_forgets() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from service.adapters.database import Database
-from service.errors import Conflict, DomainError, Invalid, Malformed, PreconditionFailed, Unavailable
+from service.errors import Conflict, Detail, DomainError, Invalid, Malformed, PreconditionFailed, Unavailable
 from service.fhir.models import model_issues
 from service.packs import Pack, assemble_pack
 from service.records.outbox import State
@@ -229,6 +229,144 @@ class TestAccepting:
         [pack] = store.remembered_packs()
         assert (pack.url, pack.version) == (URL, "1.0.0")
         assert assemble_pack(pack.name, pack.artifacts).canonical == f"{URL}|1.0.0"
+
+
+def kinds(record: Sequence[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Type, version and status of each resource."""
+    return [(one["resourceType"], one["meta"]["versionId"], one.get("status", "")) for one in record]
+
+
+class TestAmending:
+    @pytest.fixture
+    def first(self, intake: Intake) -> Receipt:
+        return intake.submit(response("calf", "arm"), APP)
+
+    def test_only_what_changed_is_written(self, intake: Intake, store: Database, first: Receipt) -> None:
+        receipt = intake.update(response("calf", "foot", status="amended"), first.id, 1)
+        assert (receipt.id, receipt.version_id, receipt.created) == (first.id, "2", False)
+        assert kinds(store.record(first.id, 2)) == [
+            ("QuestionnaireResponse", "2", "amended"),
+            ("Observation", "1", "final"),
+            ("Provenance", "1", ""),
+            ("Observation", "2", "amended"),
+            ("Observation", "1", "final"),
+            ("Observation", "2", "entered-in-error"),
+            ("Provenance", "1", ""),
+            ("Provenance", "1", ""),
+            ("Provenance", "1", ""),
+        ]
+        assert [issue for one in store.record(first.id, 2) for issue in model_issues(one)] == []
+        assert [(letter.version, letter.target) for letter in store.letters()] == [(1, TARGET), (2, TARGET)]
+
+    def test_sent_as_completed_it_is_kept_as_amended_with_a_warning(self, intake: Intake, first: Receipt) -> None:
+        receipt = intake.update(response("calf"), first.id, None)
+        assert receipt.response["status"] == "amended"
+        assert [issue.detail for issue in receipt.warnings] == [Detail.KEPT_AS_AMENDED]
+
+    def test_the_same_body_again_is_answered_with_what_stands(
+        self, intake: Intake, store: Database, first: Receipt
+    ) -> None:
+        once, again = (intake.update(response("calf"), first.id, 1) for _ in range(2))
+        assert again == once
+        assert len(store.letters()) == 2
+
+    def test_the_first_body_again_is_an_amendment_too(self, intake: Intake, first: Receipt) -> None:
+        intake.update(response("calf"), first.id, None)
+        assert intake.update(response("calf", "arm"), first.id, None).version_id == "3"
+
+    def test_posting_the_first_body_again_gives_the_first_receipt(self, intake: Intake) -> None:
+        body = response("calf", identifier=FORM)
+        first = intake.submit(body, APP)
+        intake.update(response("arm", identifier=FORM), first.id, None)
+        assert intake.submit(body, APP) == replace(first, created=False)
+
+    def test_another_version_than_the_newest_is_refused(self, intake: Intake, store: Database, first: Receipt) -> None:
+        intake.update(response("calf"), first.id, 1)
+        with pytest.raises(PreconditionFailed):
+            intake.update(response("arm"), first.id, 1)
+        assert len(store.history("QuestionnaireResponse", first.id)) == 2
+
+    def test_a_text_generated_for_the_answers_before_is_made_anew(self, intake: Intake, first: Receipt) -> None:
+        text = intake.update({**first.response, "status": "amended"}, first.id, 1).response["text"]["div"]
+        assert ", amended, authored" in text
+
+    def test_a_text_of_the_senders_stays(self, intake: Intake) -> None:
+        text = {"status": "additional", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Twitching</div>'}
+        first = intake.submit(response("calf", text=text), APP)
+        assert intake.update({**first.response, "status": "amended"}, first.id, 1).response["text"] == text
+
+    def test_a_retraction_voids_the_whole_record(self, intake: Intake, store: Database, first: Receipt) -> None:
+        intake.update(response("calf", "arm", status="entered-in-error"), first.id, 1, reasons=({"text": "Not hers."},))
+        found = store.record(first.id, 2)
+        assert {one["status"] for one in found if one["resourceType"] != "Provenance"} == {"entered-in-error"}
+        assert found[-1]["reason"] == [{"text": "Not hers."}]
+        assert len(found[-1]["target"]) == 4
+
+    @pytest.mark.parametrize("status", ["completed", "amended", "in-progress"])
+    def test_a_retraction_is_not_taken_back(self, intake: Intake, store: Database, first: Receipt, status: str) -> None:
+        retracted = intake.update(response(status="entered-in-error"), first.id, None)
+        with pytest.raises(Invalid, match="stays so"):
+            intake.update(response("calf", status=status), first.id, None)
+        assert intake.update(response("arm", status="entered-in-error"), first.id, None) == retracted
+        assert len(store.history("QuestionnaireResponse", first.id)) == 2
+
+    @pytest.mark.parametrize(
+        ("elements", "place"),
+        [
+            ({"status": "in-progress"}, "QuestionnaireResponse.status"),
+            ({"questionnaire": "https://pages.example/Questionnaire/other"}, "QuestionnaireResponse.questionnaire"),
+            ({"subject": {"reference": "Patient/2"}}, "QuestionnaireResponse.subject"),
+        ],
+    )
+    def test_what_it_cannot_become(
+        self, intake: Intake, store: Database, first: Receipt, elements: dict[str, Any], place: str
+    ) -> None:
+        with pytest.raises(Invalid) as refusal:
+            intake.update(response(**elements), first.id, None)
+        assert [issue.expression for issue in refusal.value.issues] == [place]
+        assert len(store.history("QuestionnaireResponse", first.id)) == 1
+
+    def test_it_goes_where_the_response_went(self, intake: Intake, store: Database, first: Receipt) -> None:
+        moved = replace(intake, target_base_url="https://new.example/fhir")
+        moved.update(response("calf"), first.id, None)
+        assert {letter.target for letter in store.letters()} == {TARGET}
+
+    def test_simultaneous_amendments_follow_each_other(self, intake: Intake, store: Database, first: Receipt) -> None:
+        barrier, answered = Barrier(3), []
+
+        def amend(muscle: str) -> None:
+            barrier.wait()
+            answered.append(intake.update(response(muscle), first.id, None).version_id)
+
+        threads = [Thread(target=amend, args=(muscle,)) for muscle in ("thumb", "foot", "hand")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(answered) == ["2", "3", "4"]
+        newest = store.record(first.id, 4)
+        said = [one["valueString"] for one in newest if "valueString" in one and one["status"] != "entered-in-error"]
+        assert said == [newest[0]["item"][0]["answer"][0]["valueString"]]
+
+    def test_of_simultaneous_amendments_of_one_version_one_is_taken(
+        self, intake: Intake, store: Database, first: Receipt
+    ) -> None:
+        barrier, refused = Barrier(3), []
+
+        def amend(muscle: str) -> None:
+            barrier.wait()
+            try:
+                intake.update(response(muscle), first.id, 1)
+            except PreconditionFailed:
+                refused.append(muscle)
+
+        threads = [Thread(target=amend, args=(muscle,)) for muscle in ("thumb", "foot", "hand")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(refused) == 2
+        assert len(store.history("QuestionnaireResponse", first.id)) == 2
 
 
 class TestSaving:
