@@ -41,6 +41,7 @@ def check_pack(pack: Pack) -> list[Issue]:
     issues.extend(_link_id_issues(pack))
     issues.extend(_condition_issues(pack))
     issues.extend(_priority_issues(pack))
+    issues.extend(pack.layout.issues)
     # Samples of a page that is wrong so far would only say the same again.
     return issues or list(_template_issues(pack))
 

@@ -9,6 +9,7 @@ from service.errors import DomainError, IssueType, error
 from service.fhir.elements import canonical
 from service.fhir.json import Json
 from service.fhir.terminology import Terminology
+from service.packs.summary_layout import SummaryLayout, compile_layout
 from service.sdc.compilation import compile_questionnaire
 from service.sdc.extraction import Extraction, compile_extraction
 from service.sdc.population_plan import PopulationPlan, compile_population
@@ -29,6 +30,7 @@ class Pack:
     plan: TriagePlan
     extraction: Extraction
     population: PopulationPlan
+    layout: SummaryLayout
     terminology: Terminology
     artifacts: tuple[Json, ...]
 
@@ -72,10 +74,11 @@ def assemble_pack(name: str, artifacts: Sequence[Json]) -> Pack:
     plan = compile_plan(_only(artifacts, "PlanDefinition"), questionnaire, terminology)
     extraction = compile_extraction(questionnaire)
     population = compile_population(questionnaire, artifacts)
+    layout = compile_layout(plan.definition, questionnaire, artifacts)
     issues = (*questionnaire.issues, *plan.issues, *extraction.issues, *population.issues)
     if issues:
         raise PackInvalid(issues)
-    return Pack(name, questionnaire, plan, extraction, population, terminology, tuple(artifacts))
+    return Pack(name, questionnaire, plan, extraction, population, layout, terminology, tuple(artifacts))
 
 
 def _only(artifacts: Iterable[Json], kind: str) -> Json:

@@ -101,13 +101,54 @@ PLAN_FAULTS: list[tuple[Edit, str]] = [
     (lambda plan: plan["action"][0].update(priority="routine"), "do not go with their levels"),
     (lambda plan: plan["action"][-1].update(priority="stat"), "do not go with their levels"),
     (lambda plan: plan["contained"][-1]["action"][0]["trigger"][0].update(name="order-sign"), "patient-view"),
+    (lambda plan: summary(plan)["section"][0].pop("title"), "needs a title"),
+    (
+        lambda plan: summary(plan)["section"][0]["entry"][0]["identifier"].update(value="onset"),
+        "'onset' is no question",
+    ),
+    (lambda plan: summary(plan)["section"][0]["entry"].pop(), "shows 'frequency' 0 times"),
+    (lambda plan: summary(plan)["section"].append(summary(plan)["section"][0]), "shows 'frequency' 2 times"),
+    (lambda plan: summary(plan)["section"][1]["entry"][-1].update(reference="urn:x"), "no ConceptMap of the page"),
+    (lambda plan: moved(plan, 1, -1, 0), "maps no answer of this section"),
+    (lambda plan: plan["contained"].append({**summary(plan), "id": "another"}), "A page has one Composition"),
 ]
+
+
+def summary(plan: dict[str, Any]) -> dict[str, Any]:
+    """The layout of the clinician's summary."""
+    found: dict[str, Any] = next(one for one in plan["contained"] if one["resourceType"] == "Composition")
+    return found
+
+
+def moved(plan: dict[str, Any], section: int, entry: int, to: int) -> None:
+    sections = summary(plan)["section"]
+    sections[to]["entry"].append(sections[section]["entry"].pop(entry))
 
 
 @pytest.mark.parametrize(("change", "said"), PLAN_FAULTS)
 def test_a_fault_in_the_red_flags_is_named(page: Path, change: Edit, said: str) -> None:
     edit(page / "red-flags.json", change)
     assert any("red-flags.json: PlanDefinition" in where and said in text for where, text in faults(page))
+
+
+def test_a_place_that_the_body_picture_lacks_is_named(page: Path) -> None:
+    def change(body: dict[str, Any]) -> None:
+        body["group"][0]["element"][0]["target"][0]["code"] = "knee-left"
+
+    edit(page / "concept-map-body.json", change)
+    ((_, text),) = faults(page)
+    assert "has no knee-left. It has arm-left, arm-right" in text
+
+
+def test_a_page_that_says_nothing_of_its_summary_shows_its_groups(page: Path) -> None:
+    def change(plan: dict[str, Any]) -> None:
+        plan["contained"].remove(summary(plan))
+        plan["relatedArtifact"] = [one for one in plan["relatedArtifact"] if one["resource"] != "#summary"]
+
+    edit(page / "red-flags.json", change)
+    sections = load_pack(page).layout.sections
+    assert [section.title for section in sections][:2] == ["Danger signs", "When it happens"]
+    assert [line.item.link_id for line in sections[0].lines] == ["danger-signs"]
 
 
 def test_a_page_without_red_flags_or_with_two_questionnaires_is_refused(page: Path) -> None:
