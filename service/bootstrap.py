@@ -163,6 +163,7 @@ class Services:
             drafts=self._drafts(),
             launches=self.launches,
             launch_store=self.store,
+            visit_store=self.store,
             guidance=self._guidance(),
             cds_clients=self._cds_clients(),
             hook_store=self.store,

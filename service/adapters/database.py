@@ -26,6 +26,7 @@ from service.adapters import hook_tables as hooks
 from service.adapters import invitation_table as invitations
 from service.adapters import launch_tables as launches
 from service.adapters import schema
+from service.adapters import visit_table as visits
 from service.adapters.accepting import add_resources, write_acceptance
 from service.adapters.backend import Backend, insert_once
 from service.adapters.letters import (
@@ -45,6 +46,7 @@ from service.adapters.queries import condition, is_within
 from service.adapters.sqlite import sqlite_backend
 from service.errors import IssueType, Unavailable, error
 from service.fhir.json import Json
+from service.records.clinician_visit import ClinicianVisit
 from service.records.ehr import Launch
 from service.records.feedback import Feedback, FeedbackCount, IssuedCard
 from service.records.invitations import Invitation
@@ -322,6 +324,16 @@ class Database:
         """Take an invitation back; False when there is none that stands."""
         with self._write() as connection:
             return invitations.revoke(connection, response_id, revoked_at)
+
+    def keep_visit(self, visit_id: str, visit: ClinicianVisit, now: datetime) -> None:
+        """Keep a clinician's visit, and forget those that ended."""
+        with self._write() as connection:
+            visits.put_visit(connection, visit_id, visit, now)
+
+    def visit(self, visit_id: str) -> ClinicianVisit | None:
+        """A clinician's visit."""
+        with self._read() as connection:
+            return visits.visit_of(connection, visit_id)
 
     def keep_token_id(self, issuer: str, token_id: str, expires_at: datetime, now: datetime) -> bool:
         """Keep that a token was used; False when it was before."""

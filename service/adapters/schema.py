@@ -25,10 +25,10 @@ from sqlalchemy import types as sql_types
 
 from service.fhir.json import dumps, parse
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 8
 """The version these tables are. Each adds tables to the one before: 2 `proposal`; 3 those of launches; 4 `invitation`;
-6 those of CDS Hooks (`card`, `feedback`, `hook_token`). Since 5 a Provenance is kept as one about its response's
-patient: `UPGRADES`."""
+6 those of CDS Hooks (`card`, `feedback`, `hook_token`); 8 `clinician_visit`. Since 5 a Provenance is kept as one about
+its response's patient: `UPGRADES`."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -315,4 +315,15 @@ hook_token: Final = Table(
     Column("token_id", String, primary_key=True, comment="SHA-256 of the jti"),
     Column("expires_at", Moment, nullable=False),
     Index("hook_token_expires", "expires_at"),
+)
+
+clinician_visit: Final = Table(
+    "clinician_visit",
+    metadata,
+    Column("id", String, primary_key=True, comment="SHA-256 of its key"),
+    Column("issuer", String, nullable=False),
+    Column("patient", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Index("clinician_visit_expires", "expires_at"),
 )

@@ -131,7 +131,7 @@ def _criteria(caller: Caller, scope: Scope, resource_type: str) -> tuple[Criteri
     match scope.level:
         case Level.SYSTEM:
             return narrowed
-        case Level.USER if _is_staff(caller):
+        case Level.USER if is_staff(caller.fhir_user):
             return narrowed
         case Level.USER if reference_type(caller.fhir_user or "") == "Patient":
             return (PatientCriterion((str(caller.fhir_user),)), *narrowed)
@@ -162,8 +162,9 @@ def _why_not(scope: Scope, resource_type: str) -> str:
     return "The token has scopes for a patient's record, but does not say whose: it needs the claim patient."
 
 
-def _is_staff(caller: Caller) -> bool:
-    return reference_type(caller.fhir_user or "") in _STAFF
+def is_staff(user: str | None) -> bool:
+    """Whether a user, by reference, is a clinician."""
+    return reference_type(user or "") in _STAFF
 
 
 def _patient(told: Any, own_bases: Sequence[str]) -> str | None:

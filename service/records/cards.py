@@ -69,8 +69,11 @@ def ask_card(uuid: str, pack: Pack, trigger: ChartTrigger, launch_url: str) -> J
     }
 
 
-def result_card(uuid: str, result: Result, indicator: Indicator, summary_url: str) -> Json:
-    """The card that tells of a result: its level and day; by what rules, answers and sources; and where to read it."""
+def result_card(uuid: str, result: Result, indicator: Indicator, link: Json) -> Json:
+    """The card that tells of a result: its level and day, and by what rules, answers and sources.
+
+    `link` is the CDS Hooks link to its summary, but for the label.
+    """
     level = result.assessment.fired[0].rule.level
     unfinished = "unfinished answers" if result.assessment.is_draft else "answers"
     return {
@@ -79,7 +82,7 @@ def result_card(uuid: str, result: Result, indicator: Indicator, summary_url: st
         "detail": "\n\n".join(_paragraphs(result)),
         "indicator": indicator.value,
         "source": {"label": result.title},
-        "links": [{"label": "All answers and the result", "url": summary_url, "type": "absolute"}],
+        "links": [{"label": "All answers and the result", **link}],
     }
 
 

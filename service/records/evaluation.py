@@ -46,9 +46,10 @@ _EXTRACTABLE: Final = _LEGIBLE | {
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An assessment, the plan it was made by, and the Observation that tells it."""
+    """An assessment, the plan it was made by, the answers it was made of, and the Observation that tells it."""
 
     plan: TriagePlan
+    context: ResponseContext
     assessment: Assessment
     observation: Json
 
@@ -80,7 +81,7 @@ class Evaluation:
             raise _unknown_questionnaire(response)
         context = self._legible(pack.questionnaire, response)
         assessment = assess(pack.plan, context)
-        return Judged(pack.plan, assessment, triage_observation(pack.plan, assessment, context))
+        return Judged(pack.plan, context, assessment, triage_observation(pack.plan, assessment, context))
 
     def extract(self, response: Json, inline: Json | None = None) -> Json:
         """The transaction Bundle of what the Questionnaire says is to be extracted.

@@ -10,21 +10,21 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Final
 
 from service.errors import Forbidden, IssueType, PreconditionFailed, error
 from service.fhir.json import Json
 from service.packs import Pack
 from service.records.cards import Result, ask_card, result_card
 from service.records.ehr import Ehr, Ehrs
-from service.records.evaluation import RESPONSE_TYPE, Evaluation
+from service.records.evaluation import Evaluation
 from service.records.feedback import CardKind, HookStore, IssuedCard
 from service.records.hook_request import HookRequest
+from service.records.latest_answers import latest_answers
 from service.records.ports import Clock, NewId, Store
 from service.records.prefetch import CONDITIONS, conditions_of, conditions_sent, query, templates
-from service.records.search import PatientCriterion, Query, TermCriterion, TermTest
 from service.records.searchable import span
-from service.records.succession import DRAFT, RETRACTED, STATUSES
+from service.records.smart import SUMMARY_CONTEXT
+from service.records.succession import DRAFT
 from service.sdc.chart_trigger import ChartTrigger
 from service.sdc.queries import ClinicalData, DataUnavailable
 
@@ -33,13 +33,10 @@ log = logging.getLogger(__name__)
 OpenChart = Callable[[str, str], AbstractContextManager[ClinicalData]]
 """Opens the FHIR server of a listed EHR, by its issuer, with a token that the EHR gave for one request."""
 
-_LOOKED_AT: Final = 50
-_STANDING: Final = tuple(TermTest(status, None) for status in STATUSES if status != RETRACTED)
-
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where cards lead: `launch` is this service's SMART launch, `summary` gives the address of a response's page."""
+    """Where cards lead: `launch` is this service's SMART launch, `summary` gives the address of a summary."""
 
     launch: str
     summary: Callable[[str], str]
@@ -86,8 +83,8 @@ class Guidance:
         made: list[Card] = []
         open_triggers: list[tuple[Pack, ChartTrigger]] = []
         for pack in self.packs:
-            responses = self._responses(pack, self._subject(issuer, request.patient))
-            made.extend(self._result(pack, responses, links))
+            responses = latest_answers(self.store, pack.url, self._subject(issuer, request.patient))
+            made.extend(self._result(pack, responses, issuer, links))
             open_triggers.extend((pack, one) for one in pack.plan.triggers if not self._has_recent(responses, one))
         if open_triggers:
             called = self._called(open_triggers, request, issuer, has_results=bool(made))
@@ -100,17 +97,7 @@ class Guidance:
         is_own = issuer is None or issuer == self.fhir_server_url
         return f"Patient/{patient}" if is_own else f"{issuer}/Patient/{patient}"
 
-    def _responses(self, pack: Pack, subject: str) -> list[Json]:
-        """The patient's answers to any version of a page, the latest first; retracted ones are left out."""
-        criteria = (
-            PatientCriterion((subject,)),
-            TermCriterion("questionnaire", (TermTest(pack.url, None),)),
-            TermCriterion("status", _STANDING),
-        )
-        found = self.store.search(Query(RESPONSE_TYPE, criteria, count=_LOOKED_AT, newest_first=True)).matches
-        return sorted(found, key=lambda one: span(one["authored"]), reverse=True)
-
-    def _result(self, pack: Pack, responses: Sequence[Json], links: Links) -> Iterator[Card]:
+    def _result(self, pack: Pack, responses: Sequence[Json], issuer: str | None, links: Links) -> Iterator[Card]:
         """The card of the latest result, if it is pressing. A draft has a result only when a danger sign was given."""
         for response in responses:
             judged = self.evaluation.assess(response)
@@ -120,9 +107,16 @@ class Guidance:
             indicator = result.indicator
             if indicator is not None:
                 issued = self._issued(CardKind.RESULT, pack)
-                body = result_card(issued.uuid, result, indicator, links.summary(response["id"]))
+                link = self._summary_link(response["id"], issuer, links)
+                body = result_card(issued.uuid, result, indicator, link)
                 yield Card(body, issued, response)
             return
+
+    def _summary_link(self, response_id: str, issuer: str | None, links: Links) -> Json:
+        """Where a summary is read: by a launch where the EHR can launch this service, so that it is known who reads."""
+        if issuer in self.ehrs:
+            return {"url": links.launch, "type": "smart", "appContext": f"{SUMMARY_CONTEXT}{response_id}"}
+        return {"url": links.summary(response_id), "type": "absolute"}
 
     def _has_recent(self, responses: Sequence[Json], trigger: ChartTrigger) -> bool:
         """Whether a response is recent; a draft answers nothing yet."""

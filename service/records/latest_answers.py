@@ -9,7 +9,7 @@ from service.records.evaluation import RESPONSE_TYPE
 from service.records.ports import Store
 from service.records.search import EVERYTHING, Bounds, PatientCriterion, Query, TermCriterion, TermTest
 from service.records.searchable import span
-from service.records.submission import RETRACTED, STATUSES
+from service.records.succession import RETRACTED, STATUSES
 
 _LOOKED_AT: Final = 50
 _STANDING: Final = tuple(TermTest(status, None) for status in STATUSES if status != RETRACTED)

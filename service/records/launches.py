@@ -137,7 +137,7 @@ class Launches:
         context = read_context(answer)
         missing = missing_scopes(waiting["scopes"], granted_scopes(answer, waiting["scopes"]))
         unwritable = tuple(scope for scope in missing if is_writing(scope))
-        if unwritable:
+        if unwritable and context.summary is None:
             text = f"{ehr.name} does not let this form write answers into the record. Not granted: "
             raise LaunchFailed(Failure.SCOPES_MISSING, f"{text}{', '.join(unwritable)}.")
         user = None
@@ -145,7 +145,8 @@ class Launches:
             claims = server.identity(configuration, answer["id_token"], waiting["nonce"])
             user = fhir_user(claims, ehr.issuer)
         pack = self._page(context, waiting["page"])
-        self._keep(self._grant(ehr, context.patient, answer))
+        if context.summary is None:
+            self._keep(self._grant(ehr, context.patient, answer))
         return Arrival(ehr, pack, context, user, missing)
 
     def token(self, issuer: str, patient: str, refused: str | None = None) -> str | None:

@@ -15,7 +15,7 @@ def with_narrative(resource: Json) -> Json:
     """`resource` with a generated `text` before its other content; one that has a `text` is left as it is."""
     if "text" in resource:
         return resource
-    xhtml = f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(_sentence(resource), quote=False)}</p></div>'
+    xhtml = f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{escape(sentence(resource), quote=False)}</p></div>'
     head: Json = {name: resource[name] for name in ("resourceType", "id", "meta") if name in resource}
     return {**head, "text": {"status": "generated", "div": xhtml}, **resource}
 
@@ -37,7 +37,7 @@ def without_generated_narrative(resource: Json) -> Json:
     return bare if with_narrative(bare)["text"] == resource.get("text") else resource
 
 
-def _sentence(resource: Json) -> str:
+def sentence(resource: Json) -> str:
     """What `resource` says, and first of all if that was entered in error."""
     return f"Entered in error: {_said(resource)}" if is_entered_in_error(resource) else _said(resource)
 

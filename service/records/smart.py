@@ -19,6 +19,9 @@ from service.fhir.primitives import is_id, is_reference
 from service.records.ehr import Ehr, WriteBack
 from service.records.scopes import Level, Permission, Scope, ScopeSyntax, read_scopes
 
+SUMMARY_CONTEXT: Final = "summary/"
+"""What an app_context begins with that asks for a summary; the id of the response follows."""
+
 WRITTEN_TYPES: Final = ("QuestionnaireResponse", "Observation", "Condition", "Provenance")
 _OAUTH_URIS: Final = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 # Without an expiry that it tells, a token is taken to last as long as the shortest that servers give.
@@ -50,6 +53,7 @@ class Failure(StrEnum):
     NO_PATIENT = "no-patient"
     NO_PAGE = "no-page"
     SCOPES_MISSING = "scopes-missing"
+    NO_SUMMARY = "no-summary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ def challenge(verifier: str) -> str:
 class LaunchContext:
     """What a token response says of the launch. References are as the EHR wrote them.
 
-    `app_context` is what a CDS Hooks card gave to its link: here the name of a page.
+    `app_context` is what a CDS Hooks card gave to its link: here the name of a page, or the summary of a response.
     """
 
     patient: str
@@ -150,6 +154,12 @@ class LaunchContext:
     app_context: str | None
     questionnaire: str | None
     needs_banner: bool
+
+    @property
+    def summary(self) -> str | None:
+        """The id of the response whose summary is asked for, not its page's form."""
+        asked = (self.app_context or "").removeprefix(SUMMARY_CONTEXT)
+        return asked if is_id(asked) and asked != self.app_context else None
 
 
 def read_context(answer: Json) -> LaunchContext:

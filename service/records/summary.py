@@ -24,7 +24,7 @@ from service.records.outbox import Letter, State
 from service.records.ports import Pages, Store
 from service.records.search import Bounds
 from service.records.searchable import span, subject_key
-from service.records.submission import DRAFT
+from service.records.succession import DRAFT
 from service.sdc.answers import answer_text
 from service.sdc.comparison import AnswerKey, answer_key
 from service.sdc.triage import Level

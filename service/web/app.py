@@ -22,6 +22,7 @@ from service.web.security import register_cors, register_request_id, register_se
 from service.web.site import Site
 from service.web.smart import smart_routes
 from service.web.start import start_routes
+from service.web.summary import summary_routes
 
 # The addresses of static files carry the release, so browsers may keep them.
 _STATIC_SECONDS = 86_400
@@ -55,6 +56,7 @@ def create_app(site: Site) -> Flask:
     app.register_blueprint(start_routes(site))
     app.register_blueprint(form_routes(site))
     app.register_blueprint(result_routes(site))
+    app.register_blueprint(summary_routes(site))
     app.register_blueprint(smart_routes(site))
     app.jinja_env.globals.update(
         anyone_may_begin=site.is_open,

@@ -19,6 +19,7 @@ from service.web.site import Site
 
 _DEFINITIONS: Final = "published for everyone; it says nothing of any patient"
 _BY_KEY: Final = "opened by the key of the form alone"
+_BY_CLINICIAN: Final = "asks for an access token itself, unless a clinician was let in by a launch"
 _BY_LAUNCH: Final = "the EHR's authorization server says who comes"
 _BY_CDS_CLIENT: Final = "the EHR's own signed token says who calls (`Site.cds_clients`)"
 _PROBE: Final = "says how the service does, and nothing of any patient"
@@ -45,6 +46,7 @@ PUBLIC: Final[Mapping[str, str]] = {
     "form.send": _BY_KEY,
     "result.result": _BY_KEY,
     "result.download": _BY_KEY,
+    "summary.summary": _BY_CLINICIAN,
     "smart.launch": _BY_LAUNCH,
     "smart.callback": _BY_LAUNCH,
     "smart.keys": _DEFINITIONS,

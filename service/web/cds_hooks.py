@@ -85,4 +85,4 @@ def _client(site: Site) -> Ehr | None:
 
 
 def _summary(site: Site, response_id: str) -> str:
-    return site.address(request, url_for("result.result", response_id=response_id))
+    return site.address(request, url_for("summary.summary", response_id=response_id))

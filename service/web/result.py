@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import tzinfo
 from enum import StrEnum
 from typing import Final
 
@@ -21,6 +21,7 @@ from service.sdc.assessment import RuleOutcome
 from service.web.audit import audit
 from service.web.auth import authenticated
 from service.web.content import FHIR_JSON
+from service.web.moments import in_words
 from service.web.site import Site
 from service.web.visits import given_key
 
@@ -51,7 +52,7 @@ def result_routes(site: Site) -> Blueprint:
     @routes.get("/<response_id>")
     def result(response_id: str) -> ResponseReturnValue:
         response, pack = _found(site, response_id)
-        authored = _in_words(response["authored"], site.zone)
+        authored = in_words(response["authored"], site.zone)
         whereabouts = _whereabouts(site.store.letters_of(response_id), site.zone)
         if response["status"] == RETRACTED:
             return render_template("result/retracted.html", pack=pack, authored=authored, whereabouts=whereabouts)
@@ -62,7 +63,7 @@ def result_routes(site: Site) -> Blueprint:
             response_id=response_id,
             is_draft=response["status"] == DRAFT,
             authored=authored,
-            changed=_in_words(response["meta"]["lastUpdated"], site.zone) if response["status"] == AMENDED else None,
+            changed=in_words(response["meta"]["lastUpdated"], site.zone) if response["status"] == AMENDED else None,
             assessment=judged.assessment,
             is_highest=judged.assessment.level == judged.plan.highest,
             deciding=_deciding(judged.assessment.fired),
@@ -117,18 +118,4 @@ def _whereabouts(letters: tuple[Letter, ...], zone: tzinfo) -> Whereabouts:
         return Whereabouts(Arrival.STOPPED)
     if states[-1] is not State.DELIVERED:
         return Whereabouts(Arrival.WAITING)
-    return Whereabouts(Arrival.DELIVERED, _in_words(letters[-1].changed_at.isoformat(), zone))
-
-
-def _in_words(moment: str, zone: tzinfo) -> str:
-    """A dateTime as people read it: in its own offset, or in `zone` where it is in UTC."""
-    if len(moment) <= len("2026-01-01"):
-        return moment
-    parsed = datetime.fromisoformat(moment)
-    local = parsed.astimezone(zone) if parsed.utcoffset() == timedelta() else parsed
-    return f"{local.day} {local:%B %Y} at {local:%H:%M} ({_offset(local)})"
-
-
-def _offset(moment: datetime) -> str:
-    offset = moment.strftime("%z")
-    return "UTC" if offset in ("", "+0000") else f"UTC{offset[:3]}:{offset[3:5]}"
+    return Whereabouts(Arrival.DELIVERED, in_words(letters[-1].changed_at.isoformat(), zone))

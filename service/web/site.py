@@ -12,6 +12,7 @@ from flask import Request
 from service.fhir.json import Json
 from service.packs import Pack
 from service.records.access import TokenCheck
+from service.records.clinician_visit import VisitStore
 from service.records.drafts import Drafts
 from service.records.ehr import CdsClients, LaunchStore
 from service.records.evaluation import Evaluation
@@ -47,6 +48,7 @@ class Site:
     drafts: Drafts
     launches: Launches
     launch_store: LaunchStore
+    visit_store: VisitStore
     guidance: Guidance
     cds_clients: CdsClients
     hook_store: HookStore

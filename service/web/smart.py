@@ -1,4 +1,4 @@
-"""SMART App Launch: an EHR opens the form, and what it grants is kept for reading and writing its record."""
+"""SMART App Launch: an EHR opens the form or a summary; what it grants for a form is kept, to read and write there."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from service.records.ports import AnswerLost, Unreachable
 from service.records.smart import Failure, LaunchFailed
 from service.sdc.form import form_steps
 from service.web.site import Site
+from service.web.summary import opened_summary
 from service.web.visits import set_session_cookie
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ _STATUS: Final = {
     Failure.REFUSED: 403,
     Failure.SCOPES_MISSING: 403,
     Failure.NO_PAGE: 404,
+    Failure.NO_SUMMARY: 403,
 }
 
 
@@ -65,7 +67,8 @@ def smart_routes(site: Site) -> Blueprint:
         told = {name: request.args.get(name) for name in ("code", "error")}
         binding = request.cookies.get(COOKIE)
         arrival = site.launches.finish(request.args.get("state", ""), binding, told["code"], told["error"])
-        return _opened_form(site, arrival)
+        summary = arrival.context.summary
+        return _opened_form(site, arrival) if summary is None else opened_summary(site, arrival, summary)
 
     @routes.get("/.well-known/jwks.json")
     def keys() -> ResponseReturnValue:

@@ -115,7 +115,13 @@ def test_from_a_card_in_the_chart_to_the_form_and_back_into_the_chart(
     eventually(lambda: arrived(page))
     [result] = cards()
     assert result["indicator"] == "warning"
-    assert [one["url"] for one in result["links"]] == [page.url]
+    [link] = result["links"]
+    launch = app.ehr.launch(patient=id_of(born), fhirUser=clinician, appContext=link["appContext"])
+    page.goto(f"{link['url']}?iss={app.ehr.fhir_base}&launch={launch}")
+    allow(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Be seen within days")
+    expect(page.get_by_text(f"{app.ehr.fhir_base}: delivered")).to_be_visible()
+    assert page.url.endswith("/summary")
 
 
 def test_what_was_asked_line_by_line(app: App, page_of: PageOf, born: SyntheticPatient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -40,7 +41,7 @@ def kinds(cards: list[Json]) -> list[str]:
     return [f"{card['indicator']} {card['links'][0]['type']}" for card in cards]
 
 
-ASK, WARNING, CRITICAL = "info smart", "warning absolute", "critical absolute"
+ASK, WARNING, CRITICAL = "info smart", "warning smart", "critical smart"
 
 
 def test_discovery_offers_one_service_that_asks_for_the_codes_of_the_page(caller: Caller) -> None:
@@ -107,7 +108,9 @@ class TestAsking:
 
     def test_without_a_fhir_server_it_is_the_record_of_this_service(self, caller: Caller, answered: Answered) -> None:
         answered("case-07", subject={"reference": "Patient/1"})
-        assert kinds(caller.cards(hook(CHART, fhirServer=None))) == [CRITICAL]
+        (card,) = caller.cards(hook(CHART, fhirServer=None))
+        assert kinds([card]) == ["critical absolute"]
+        assert re.fullmatch(r"http://localhost/responses/[^/]+/summary", card["links"][0]["url"])
 
 
 class TestResults:
@@ -132,7 +135,12 @@ class TestResults:
         assert "Lithium\n- Source: NHS Greater Glasgow" in grounds
         assert disclaimer.startswith("This is information only")
         assert card["links"] == [
-            {"label": "All answers and the result", "url": f"http://localhost/responses/{id_}", "type": "absolute"}
+            {
+                "label": "All answers and the result",
+                "url": "http://localhost/launch",
+                "type": "smart",
+                "appContext": f"summary/{id_}",
+            }
         ]
 
     def test_the_latest_answers_count_and_not_those_that_came_last(self, caller: Caller, answered: Answered) -> None:
@@ -325,7 +333,7 @@ def test_addresses_are_those_that_clients_know(services: Services, answered: Ans
     caller = Caller(create_app(site).test_client())
     answered("case-07")
     (result,) = caller.cards(hook(CHART))
-    assert result["links"][0]["url"].startswith("https://intake.example/symptoms/responses/")
+    assert result["links"][0]["url"] == "https://intake.example/symptoms/launch"
 
 
 class TestCors:

@@ -26,6 +26,8 @@ NASTY = [
     "&amp; &lt;b&gt; &#42;x&#42; \\*y\\*",
 ]
 
+LINK = {"url": "https://x.example", "type": "absolute"}
+
 
 @pytest.fixture(scope="module")
 def page() -> Pack:
@@ -68,9 +70,7 @@ def test_what_patients_answered_is_quoted_as_text(page: Pack, text: str) -> None
     made = assessed(page, "case-08")
     reason = Reason("muscles", "Which?", (text,), (text,))
     outcomes = tuple(replace(one, reasons=(reason,)) for one in made.outcomes)
-    detail = result_card("u", result(replace(made, outcomes=outcomes)), Indicator.CRITICAL, "https://x.example")[
-        "detail"
-    ]
+    detail = result_card("u", result(replace(made, outcomes=outcomes)), Indicator.CRITICAL, LINK)["detail"]
     assert f"\n- “Which?” {markdown(text)}\n- Source: " in detail
 
 
@@ -78,15 +78,13 @@ def test_sources_are_links_where_they_have_an_address(page: Pack) -> None:
     made = assessed(page, "case-08")
     sources = (Source("guidance", "A [b]", "https://a.example/x_(y) z"), Source("policy", "Ours", None))
     outcomes = tuple(replace(one, rule=replace(one.rule, sources=sources)) for one in made.outcomes)
-    detail = result_card("u", result(replace(made, outcomes=outcomes)), Indicator.CRITICAL, "https://x.example")[
-        "detail"
-    ]
+    detail = result_card("u", result(replace(made, outcomes=outcomes)), Indicator.CRITICAL, LINK)["detail"]
     assert r"Source: [A \[b\]](https://a.example/x_%28y%29%20z), guidance; Ours, policy" in detail
 
 
 def test_only_the_rules_that_decide_are_explained_and_the_others_named(page: Pack) -> None:
     (first, *others) = result_card(
-        "u", result(assessed(page, "case-10-pregnant-with-severe")), Indicator.CRITICAL, "x"
+        "u", result(assessed(page, "case-10-pregnant-with-severe")), Indicator.CRITICAL, LINK
     )["detail"].split("\n\n")
     assert first.startswith("**U9 ")
     assert others[0].count("\n- Source: ") == 1
@@ -96,19 +94,19 @@ def test_only_the_rules_that_decide_are_explained_and_the_others_named(page: Pac
 
 def test_what_could_not_be_judged_is_named(page: Pack) -> None:
     vignette = next(one for one in load_vignettes(shipped_pages() / PAGE) if one.level and one.not_assessed)
-    detail = result_card("u", result(assessed(page, vignette.name)), Indicator.WARNING, "x")["detail"]
+    detail = result_card("u", result(assessed(page, vignette.name)), Indicator.WARNING, LINK)["detail"]
     assert f"Not assessed: {vignette.not_assessed[0]} " in detail
 
 
 @pytest.mark.parametrize("length", [1, 80, 100, 139, 140, 1000])
 def test_a_summary_is_short_and_never_loses_the_level(page: Pack, length: int) -> None:
     made = result(assessed(page, "case-08"), title="x" * length)
-    summary = result_card("u", made, Indicator.CRITICAL, "x")["summary"]
+    summary = result_card("u", made, Indicator.CRITICAL, LINK)["summary"]
     assert len(summary) < 140
     assert summary.endswith(", answers of 2026-03-15: Same day or emergency")
 
 
 def test_without_a_disclaimer_there_is_no_empty_paragraph(page: Pack) -> None:
-    detail = result_card("u", result(assessed(page, "case-08"), disclaimer=""), Indicator.CRITICAL, "x")["detail"]
+    detail = result_card("u", result(assessed(page, "case-08"), disclaimer=""), Indicator.CRITICAL, LINK)["detail"]
     assert "\n\n\n" not in detail
     assert detail == detail.strip()
