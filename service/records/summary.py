@@ -35,10 +35,14 @@ NOT_ANSWERED: Final = "not answered"
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question that was asked, by its short name, and its answers in the terms of the page; none: not answered."""
+    """A question that was asked, by its short name, and its answers in the terms of the page; none: not answered.
+
+    `is_chosen` tells that they say more than "none" or "not sure".
+    """
 
     label: str
     answers: tuple[str, ...]
+    is_chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,11 @@ class Reading:
         """The answers, section by section; questions that were not asked are left out."""
         sections = self.pack.layout.sections
         return tuple(Part(one.title, lines) for one in sections if (lines := tuple(self._lines(one))))
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The short names of all questions, by linkId."""
+        return {line.item.link_id: line.label for section in self.pack.layout.sections for line in section.lines}
 
     @cached_property
     def marks(self) -> Marks:
@@ -178,7 +187,8 @@ class Reading:
     def _lines(self, section: Section) -> Iterator[Answered]:
         for line in section.lines:
             if self.was_asked(line.item.link_id):
-                yield Answered(line.label, tuple(self.answers(line.item.link_id).values()))
+                link_id = line.item.link_id
+                yield Answered(line.label, tuple(self.answers(link_id).values()), self.chose(link_id))
 
 
 @dataclass(frozen=True, slots=True)

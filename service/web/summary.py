@@ -114,6 +114,7 @@ def _shown(site: Site, summary: Summary) -> dict[str, Any]:
     return {
         "pack": reading.pack,
         "reading": reading,
+        "names": reading.names,
         "assessment": reading.judged.assessment,
         "is_highest": reading.level == plan.highest,
         "is_draft": response["status"] == DRAFT,
@@ -122,7 +123,6 @@ def _shown(site: Site, summary: Summary) -> dict[str, Any]:
         "points": summary.timeline,
         "timeline": timeline_drawing(summary.timeline, plan.levels) if has_course else None,
         "earlier": summary.earlier,
-        "earlier_authored": words(summary.earlier.response["authored"]) if summary.earlier else "",
         "changes": summary.changes,
         "newer": summary.newer,
         "posted": summary.posted,

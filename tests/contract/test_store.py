@@ -17,6 +17,7 @@ import pytest
 from service.errors import Detail, Issue, IssueType, Severity
 from service.packs import Pack
 from service.records import outbox
+from service.records.clinician_visit import ClinicianVisit, VisitStore
 from service.records.ehr import Launch, LaunchStore
 from service.records.feedback import CardKind, Feedback, FeedbackCount, HookStore, IssuedCard, Outcome
 from service.records.invitations import Invitation, InvitationStore
@@ -763,6 +764,20 @@ class TestInvitations:
         assert not store.revoke_invitation("r1", NOW + timedelta(hours=2))
         assert not store.revoke_invitation("r2", NOW)
         assert store.invitation("r1") == replace(invitation, revoked_at=NOW + timedelta(hours=1))
+
+
+class TestClinicianVisits:
+    def test_a_visit_is_known_by_what_it_was_kept_under(self, store: VisitStore) -> None:
+        visit = ClinicianVisit("https://ehr.example/fhir", "p1", "Practitioner/9", NOW + timedelta(hours=1))
+        store.keep_visit("a", visit, NOW)
+        assert store.visit("a") == visit
+        assert store.visit("b") is None
+
+    def test_those_that_ended_are_forgotten(self, store: VisitStore) -> None:
+        visit = ClinicianVisit("https://ehr.example/fhir", "p1", "Practitioner/9", NOW + timedelta(hours=1))
+        store.keep_visit("a", visit, NOW)
+        store.keep_visit("b", replace(visit, expires_at=NOW + timedelta(hours=2)), NOW + timedelta(hours=1))
+        assert store.visit("a") is None
 
 
 class TestHooks:

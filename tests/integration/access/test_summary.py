@@ -137,7 +137,7 @@ def test_it_opens_the_patients_other_summaries_for_an_hour(
 ) -> None:
     earlier = answered("case-02", authored="2026-03-14T08:00:00Z")
     launch(answered())
-    assert browser.follow("14 March 2026").address == f"/responses/{earlier}/summary"
+    assert browser.follow("2026-03-14").address == f"/responses/{earlier}/summary"
     clock.now += timedelta(minutes=59)
     assert browser.open(f"/responses/{earlier}/summary").status == 200
     clock.now += timedelta(minutes=1)

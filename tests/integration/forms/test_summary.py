@@ -67,24 +67,22 @@ class TestOneResponse:
             "Patient/1. Answers of 15 March 2026 at 08:00 (UTC+01:00).",
             "U7 Twitching while taking lithium or theophylline",
             "Lithium",
-            "NHS Greater Glasgow",
-            "Course Onset 2026-03-13",
-            "Duration of an episode",
-            "Frequency",
-            "Muscles",
-            "Side",
-            "Always in the same place",
-            "Pregnancy",
-            "Other symptoms",
-            "Medicines",
-            "Diagnosed conditions",
+            "Course Onset 2026-03-13 Duration of an episode",
+            "Frequency Infrequent",
+            "Muscles Calf",
+            "Side Left",
+            "Always in the same place Yes",
+            "Pregnancy Not pregnant",
+            "Other symptoms Danger signs",
+            "Medicines Lithium",
+            "Diagnosed conditions None",
             "Kept by this service, and sent nowhere else.",
         )
 
     def test_what_could_not_be_assessed_names_the_open_question(self, browser: Browser, answered: Any) -> None:
         page = summary(browser, answered("c9-everything-unsure"))
         _, _, rest = page.text.partition("Could not be assessed")
-        assert rest.lstrip().startswith("U1 Breathless at rest or lying flat : Do you have any of these danger signs")
+        assert "U1 Breathless at rest or lying flat (Danger signs:" in " ".join(rest.split())
 
     def test_a_question_without_an_answer_is_said_and_one_that_was_not_asked_is_not(
         self, browser: Browser, services: Services, make_response: MakeResponse
@@ -160,7 +158,7 @@ class TestChange:
         answered("case-02", 1, {"symptoms": ["55300003", "84229001"], "muscles": ["53840002"]})
         id_ = answered("case-02", 15, {"symptoms": ["55300003", "44077006"], "muscles": ["53840002", "85562004"]})
         page = summary(browser, id_)
-        said_before(page, "Since 1 March 2026", "Muscles New: Hand", "Other symptoms New: Numbness No longer: Fatigue")
+        said_before(page, "Since 2026-03-01", "Muscles New: Hand", "Other symptoms New: Numbness No longer: Fatigue")
         assert "- Other symptoms: new: Numbness. No longer: Fatigue." in note(page)
         assert "- Level: Self-care before, Be seen within days now" in note(page)
 
@@ -187,9 +185,9 @@ class TestChange:
         page = summary(browser, answered("case-08", 15))
         said_before(
             page,
-            "15 March 2026 at 08:00 (UTC+01:00) (shown here) Same day or emergency",
-            "13 March 2026 at 08:00 (UTC+01:00) Call your provider 2",
-            "1 March 2026 at 08:00 (UTC+01:00) ",
+            "2026-03-15, this Same day or emergency",
+            "2026-03-13 Call your provider 2",
+            "2026-03-01 Self-care 1",
         )
         assert {f"/responses/{first}/summary", f"/responses/{second}/summary"} <= set(page.links)
         assert page.answer.get_data(as_text=True).count('<circle class="dot') == 3
@@ -221,8 +219,8 @@ class TestChange:
         response = make_response("case-08", questionnaire=later.canonical, authored="2026-03-15T08:00:00Z")
         shown = summary(Browser(create_app(site)), intake.submit(response, Sender("app")).id)
         assert "Same day or emergency" not in shown.heading
-        assert "(shown here) Call your provider" in shown.text
-        assert "14 March 2026 at 08:00 (UTC+01:00) Same day or emergency" in shown.text
+        assert "2026-03-15, this Call your provider" in shown.text
+        assert "2026-03-14 Same day or emergency" in shown.text
 
 
 def _renamed(questionnaire: Any) -> Any:

@@ -203,6 +203,20 @@ class TestContext:
     def test_the_banner_is_left_out_only_where_the_ehr_shows_one(self, told: Any, needed: bool) -> None:
         assert read_context({"patient": "p1", "need_patient_banner": told}).needs_banner is needed
 
+    @pytest.mark.parametrize(
+        ("told", "summary"),
+        [
+            ("summary/r1", "r1"),
+            ("r1", None),
+            ("summary/", None),
+            ("summary/a/b", None),
+            ("summary/../x", None),
+            (7, None),
+        ],
+    )
+    def test_a_card_asks_for_the_summary_of_a_response(self, told: Any, summary: str | None) -> None:
+        assert read_context({"patient": "p1", "appContext": told}).summary == summary
+
 
 @pytest.mark.parametrize(
     ("claims", "user"),
