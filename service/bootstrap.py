@@ -22,6 +22,7 @@ from service.adapters.authorization_server import AuthorizationServer, Introspec
 from service.adapters.cds_clients import SignedCdsClients
 from service.adapters.database import Database, NewerSchema, open_database
 from service.adapters.fhir_server import RequestsFhirServer, Timeouts
+from service.adapters.paper import pdf_maker
 from service.adapters.published_keys import PublishedKeys
 from service.adapters.secrets import FernetBox, check_key, key_in_file, new_key
 from service.adapters.signing_keys import SigningKeys
@@ -188,6 +189,7 @@ class Services:
             token_check=None if server is None else _token_check(settings, server),
             authorization_metadata=None if server is None else server.metadata,
             rate_limit=settings.rate_limit or (None if server is None else DEFAULT_RATE),
+            make_pdf=pdf_maker(),
             worker_alive=worker_alive,
         )
 

@@ -47,6 +47,7 @@ PUBLIC: Final[Mapping[str, str]] = {
     "result.result": _BY_KEY,
     "result.download": _BY_KEY,
     "summary.summary": _BY_CLINICIAN,
+    "summary.paper": _BY_CLINICIAN,
     "smart.launch": _BY_LAUNCH,
     "smart.callback": _BY_LAUNCH,
     "smart.keys": _DEFINITIONS,

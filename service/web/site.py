@@ -37,7 +37,8 @@ class Site:
     `ehr_reader` opens an EHR (by issuer) with the right that a launch gave for one patient (by id); `frame_origins` may
     embed the form; `targets` are the FHIR servers that answers are delivered to; `token_check` judges access tokens
     (None: nobody is asked for one), `authorization_metadata` tells of the server that gives them; `rate_limit` is how
-    much one client may send ("600 per minute"; None: any number).
+    much one client may send ("600 per minute"; None: any number); `make_pdf` makes a PDF of HTML, a stylesheet and the
+    address that links are relative to (None: it is not installed).
     """
 
     packs: tuple[Pack, ...]
@@ -73,6 +74,7 @@ class Site:
     token_check: TokenCheck | None
     authorization_metadata: Callable[[], Json] | None
     rate_limit: str | None
+    make_pdf: Callable[[str, str, str], bytes] | None
     worker_alive: Callable[[], bool | None]
 
     @property

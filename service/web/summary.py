@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
-from flask import Blueprint, abort, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from service.fhir.json import Json
@@ -29,6 +30,7 @@ from service.web.timeline import timeline_drawing
 from service.web.visits import set_session_cookie
 
 COOKIE: Final = "clinician"
+_STYLES: Final = ("style.css", "summary.css")
 _DELIVERY_WORDS: Final = {
     State.PENDING: "waiting",
     State.LEASED: "waiting",
@@ -39,12 +41,27 @@ _DELIVERY_WORDS: Final = {
 
 
 def summary_routes(site: Site) -> Blueprint:
-    """The route of a response's summary."""
+    """The routes of a response's summary."""
     routes = Blueprint("summary", __name__, url_prefix="/responses")
+    style = "".join((Path(__file__).parent / "static" / name).read_text(encoding="utf-8") for name in _STYLES)
     summaries = Summaries(site.store, site.population.pages, site.evaluation)
 
     @routes.get("/<response_id>/summary")
     def summary(response_id: str) -> ResponseReturnValue:
+        shown = opened(response_id)
+        return render_template("summary/summary.html", **shown, note=render_template("summary/note.txt", **shown))
+
+    @routes.get("/<response_id>/summary.pdf")
+    def paper(response_id: str) -> ResponseReturnValue:
+        if site.make_pdf is None:
+            abort(404)
+        html = render_template("summary/paper.html", **opened(response_id))
+        made = site.make_pdf(html, style, site.address(request, request.path))
+        headers = {"Content-Disposition": f'inline; filename="summary-{response_id}.pdf"'}
+        return Response(made, headers=headers, content_type="application/pdf")
+
+    def opened(response_id: str) -> dict[str, Any]:
+        """What the templates show of a response that may be read. Ends the request where there is nothing to show."""
         within = _readable(site)
         response = site.store.read(RESPONSE_TYPE, response_id, within=within)
         pack = None if response is None else site.population.pages.resolve(response["questionnaire"])
@@ -53,11 +70,10 @@ def summary_routes(site: Site) -> Blueprint:
         if response["status"] == RETRACTED:
             audit(site, Interaction.READ, [response])
             authored = in_words(response["authored"], site.zone)
-            return render_template("result/retracted.html", pack=pack, authored=authored)
+            abort(make_response(render_template("result/retracted.html", pack=pack, authored=authored)))
         found = summaries.summary(response, within)
         audit(site, Interaction.READ, found.disclosed)
-        shown = _shown(site, found)
-        return render_template("summary/summary.html", **shown, note=render_template("summary/note.txt", **shown))
+        return _shown(site, found)
 
     return routes
 
@@ -129,6 +145,7 @@ def _shown(site: Site, summary: Summary) -> dict[str, Any]:
         "letters": summary.letters,
         "delivery_words": _DELIVERY_WORDS,
         "links_open": site.is_open,
+        "has_pdf": site.make_pdf is not None,
         "in_words": words,
     }
 

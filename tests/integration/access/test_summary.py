@@ -182,7 +182,8 @@ def test_without_a_verified_identity_it_stays_closed(launch: Any, answered: Answ
 
 def test_the_address_alone_opens_nothing(browser: Browser, answered: Answered, app: Flask, launch: Any) -> None:
     id_ = answered()
-    assert browser.open(f"/responses/{id_}/summary").status == 403
+    for form in ("", ".pdf"):
+        assert browser.open(f"/responses/{id_}/summary{form}").status == 403
     launch(id_)
     assert Browser(app).open(f"/responses/{id_}/summary").status == 403
     stranger = Browser(app)
@@ -190,8 +191,9 @@ def test_the_address_alone_opens_nothing(browser: Browser, answered: Answered, a
     assert stranger.open(f"/responses/{id_}/summary").status == 403
 
 
-def test_a_summary_opens_by_a_token_that_reads_the_response(api: Api, make_response: MakeResponse) -> None:
-    place = f"/responses/{api.post('/fhir/QuestionnaireResponse', make_response()).json['id']}/summary"
+@pytest.mark.parametrize("form", ["", ".pdf"])
+def test_a_summary_opens_by_a_token_that_reads_the_response(api: Api, make_response: MakeResponse, form: str) -> None:
+    place = f"/responses/{api.post('/fhir/QuestionnaireResponse', make_response()).json['id']}/summary{form}"
     assert api.get(place).status_code == 200
     assert api.as_("user/*.rs", fhirUser=CLINICIAN).get(place).status_code == 200
     assert api.as_("patient/*.rs", patient="1").get(place).status_code == 200

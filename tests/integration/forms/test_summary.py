@@ -52,7 +52,7 @@ def note(page: Page) -> str:
 
 def marked(page: Page) -> dict[str, bool]:
     """The places of the body picture that are marked, and whether the side is known."""
-    found = re.findall(r'class="site( uncertain)?" data-place="([a-z-]+)"', page.answer.get_data(as_text=True))
+    found = re.findall(r'class="site( uncertain)?"[^>]* data-place="([a-z-]+)"', page.answer.get_data(as_text=True))
     return {place: not uncertain for uncertain, place in found}
 
 
@@ -264,3 +264,39 @@ def test_every_page_has_a_summary(browser: Browser, services: Services, everythi
     page = summary(browser, services.intake.submit(response, Sender("app")).id)
     assert everything.title in page.text
     assert "Sites" not in page.text
+
+
+class TestOnPaper:
+    def test_it_comes_as_pdf_with_what_the_page_shows(self, browser: Browser, answered: Any) -> None:
+        answered("case-02", 14)
+        page = summary(browser, answered())
+        answer = browser.client.get(page.link("PDF"))
+        assert (answer.status_code, answer.content_type) == (200, "application/pdf")
+        assert answer.data.startswith(b"%PDF-")
+        assert answer.headers["Content-Disposition"].startswith('inline; filename="summary-')
+
+    def test_of_the_page_it_has_the_content_and_neither_scripts_nor_the_note(
+        self, services: Services, answered: Any
+    ) -> None:
+        given: list[tuple[str, str, str]] = []
+
+        def make(*parts: str) -> bytes:
+            given.append(parts)  # type: ignore[arg-type]
+            return b"%PDF-"
+
+        id_ = answered()
+        browser = Browser(create_app(replace(services.site(), make_pdf=make)))
+        assert browser.client.get(f"/responses/{id_}/summary.pdf").status_code == 200
+        ((html, style, address),) = given
+        assert "U7 Twitching while taking lithium" in html
+        assert "This is information only" in html
+        assert "<script" not in html
+        assert "<textarea" not in html
+        assert ".columns" in style
+        assert address == f"http://localhost/responses/{id_}/summary.pdf"
+
+    def test_where_it_is_not_installed_it_is_not_offered(self, services: Services, answered: Any) -> None:
+        id_ = answered()
+        browser = Browser(create_app(replace(services.site(), make_pdf=None)))
+        assert not [link for link in summary(browser, id_).links if link.endswith(".pdf")]
+        assert browser.client.get(f"/responses/{id_}/summary.pdf").status_code == 404
