@@ -16,9 +16,6 @@ from service.fhir.json import Json
 from service.sdc.comparison import AnswerKey
 from service.sdc.questionnaire import Item, Questionnaire
 
-BODY_PICTURE: Final = "https://symptom-intake.example/fhir/CodeSystem/body-picture"
-"""The code system of this engine's body picture: its places, `body` for all of them, and the sides."""
-
 SIDES: Final = frozenset({"left", "right"})
 WHOLE_BODY: Final = "body"
 _CODING: Final = "valueCoding"
@@ -154,9 +151,9 @@ class _Compiler:
             for element in group.get("element", []):
                 targets = tuple(target.get("code", "") for target in element.get("target", []))
                 unknown = {*targets} - PLACES - SIDES - {WHOLE_BODY}
-                if group.get("target") != BODY_PICTURE or unknown:
-                    named = ", ".join(sorted(unknown)) or group.get("target")
-                    text = f"The body picture ({BODY_PICTURE}) has no {named}. It has {', '.join(sorted(PLACES))}."
+                if unknown:
+                    named, known = (", ".join(sorted(codes)) for codes in (unknown, PLACES))
+                    text = f"The body picture has no {named}. It has {known}."
                     self.refuse(IssueType.CODE_INVALID, text, "ConceptMap.group")
                 body[_CODING, group.get("source", ""), element.get("code", "")] = targets
         return body

@@ -77,7 +77,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One response on the timeline; without level and sites where it cannot be judged any more."""
+    """One response on the timeline: without level where it cannot be judged, without sites where none was told."""
 
     response_id: str
     authored: str
@@ -132,9 +132,9 @@ class Reading:
         return Marks(frozenset(certain), frozenset(uncertain))
 
     @cached_property
-    def sites(self) -> int:
-        """How many sites were told, those in own words included."""
-        return sum(
+    def sites(self) -> int | None:
+        """How many sites were told, those in own words included; None where none was."""
+        count = sum(
             1
             for section in self.pack.layout.sections
             for line in section.lines
@@ -142,6 +142,7 @@ class Reading:
             for key in self.answers(line.item.link_id)
             if key in section.body or key not in line.item.option_keys
         )
+        return count or None
 
     @property
     def level(self) -> Level | None:
@@ -298,5 +299,5 @@ def _change(line: Line, earlier: Reading, now: Reading) -> Change | None:
 
 def _point(response: Json, reading: Reading | None, *, is_shown: bool) -> Point:
     level = None if reading is None else reading.level
-    sites = reading.sites if reading is not None and reading.has_body else None
+    sites = None if reading is None else reading.sites
     return Point(response["id"], response["authored"], level, sites, is_shown)

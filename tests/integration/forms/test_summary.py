@@ -192,6 +192,10 @@ class TestChange:
         assert {f"/responses/{first}/summary", f"/responses/{second}/summary"} <= set(page.links)
         assert page.answer.get_data(as_text=True).count('<circle class="dot') == 3
 
+    def test_sites_that_were_not_told_are_unknown_and_not_none(self, browser: Browser, answered: Any) -> None:
+        answered("c9-everything-unsure", 14)
+        assert "2026-03-14 Call your provider unknown" in summary(browser, answered("case-08", 15)).text
+
     def test_an_older_one_points_to_the_newest(self, browser: Browser, answered: Any) -> None:
         first = answered("case-02", 1)
         last = answered("case-08", 15)
