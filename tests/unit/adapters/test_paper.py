@@ -40,6 +40,11 @@ def test_it_is_pdf_ua_with_language_title_and_structure() -> None:
         assert part in pdf, part
 
 
+def test_drawings_are_told_by_their_titles() -> None:
+    drawing = '<svg viewBox="0 0 9 9"><title>A drawing</title><circle cx="4" cy="4" r="4"/></svg>'
+    assert b"/Alt (A drawing)" in told(made(drawing))
+
+
 def test_links_are_absolute() -> None:
     assert b"https://intake.example/responses/2/summary" in told(made('<a href="/responses/2/summary">other</a>'))
 
