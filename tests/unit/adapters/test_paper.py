@@ -41,7 +41,7 @@ def test_it_is_pdf_ua_with_language_title_and_structure() -> None:
 
 
 def test_drawings_are_told_by_their_titles() -> None:
-    drawing = '<svg viewBox="0 0 9 9"><title>A drawing</title><circle cx="4" cy="4" r="4"/></svg>'
+    drawing = '<svg viewBox="0 0 9 9" width="9" height="9"><title>A drawing</title><circle cx="4" cy="4" r="4"/></svg>'
     assert b"/Alt (A drawing)" in told(made(drawing))
 
 
