@@ -20,7 +20,7 @@ from service.records.scopes import Permission
 from service.records.search import EVERYTHING, Bounds, PatientCriterion
 from service.records.searchable import subject_key
 from service.records.smart import Failure, LaunchFailed
-from service.records.succession import DRAFT, RETRACTED
+from service.records.succession import AMENDED, DRAFT, RETRACTED
 from service.records.summary import Summaries, Summary
 from service.web.audit import audit
 from service.web.auth import authenticated, call_as
@@ -70,7 +70,7 @@ def summary_routes(site: Site) -> Blueprint:
         if response["status"] == RETRACTED:
             audit(site, Interaction.READ, [response])
             authored = in_words(response["authored"], site.zone)
-            abort(make_response(render_template("result/retracted.html", pack=pack, authored=authored)))
+            abort(make_response(render_template("summary/retracted.html", pack=pack, authored=authored)))
         found = summaries.summary(response, within)
         audit(site, Interaction.READ, found.disclosed)
         return _shown(site, found)
@@ -135,6 +135,7 @@ def _shown(site: Site, summary: Summary) -> dict[str, Any]:
         "is_highest": reading.level == plan.highest,
         "is_draft": response["status"] == DRAFT,
         "authored": words(response["authored"]),
+        "changed": words(response["meta"]["lastUpdated"]) if response["status"] == AMENDED else None,
         "patient": _patient(response),
         "points": summary.timeline,
         "timeline": timeline_drawing(summary.timeline, plan.levels) if has_course else None,
