@@ -304,3 +304,17 @@ class TestOnPaper:
         browser = Browser(create_app(replace(services.site(), make_pdf=None)))
         assert not [link for link in summary(browser, id_).links if link.endswith(".pdf")]
         assert browser.client.get(f"/responses/{id_}/summary.pdf").status_code == 404
+
+
+def test_changed_answers_are_those_that_are_shown_with_all_that_follows_from_them(
+    browser: Browser, services: Services, make_response: MakeResponse, answered: Any
+) -> None:
+    id_ = answered()
+    amended = make_response("case-08", id=id_, status="amended", authored="2026-03-15T08:00:00+01:00")
+    answer_with(amended, "side", {"valueCoding": {"system": SCT, "code": "24028007"}})
+    services.intake.update(amended, id_, None)
+    page = summary(browser, id_)
+    assert ", changed on 15 March 2026 at 10:00 (UTC+01:00)" in page.text
+    assert marked(page) == {"calf-right": True}
+    kinds = [address.split("/")[2] for address in page.links if address.startswith("/fhir/")]
+    assert kinds.count("Observation") > 10
