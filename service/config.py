@@ -54,6 +54,13 @@ def default_database_url() -> str:
     return f"sqlite:///{data / 'symptom-intake' / 'intake.db'}"
 
 
+class LogFormat(StrEnum):
+    """How logs are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class Settings(BaseSettings):
     """Everything an operator can set. Each field is the variable SYMPTOM_INTAKE_ + its name in capitals."""
 
@@ -179,6 +186,10 @@ class Settings(BaseSettings):
     log_level: LogLevel = Field(
         default=LogLevel.INFO,
         description="`DEBUG`, `INFO`, `WARNING` or `ERROR`; logs never hold answers or tokens.",
+    )
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT,
+        description="`text`, or `json`: an object a line, with the request's id and `traceparent`.",
     )
 
     @property

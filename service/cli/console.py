@@ -9,11 +9,20 @@ from typing import Any, BinaryIO, NoReturn
 
 import click
 
-from service.config import PREFIX, ConfigurationInvalid, Settings, load_settings, unknown_variables
+from service.config import (
+    PREFIX,
+    ConfigurationInvalid,
+    LogFormat,
+    LogLevel,
+    Settings,
+    load_settings,
+    unknown_variables,
+)
 from service.errors import DomainError, Issue
 from service.fhir.json import Json, dumps, parse_object
 from service.fhir.outcome import operation_outcome
 from service.records.ehr import SealBroken
+from service.web.log_lines import JsonLines
 
 EXIT_FAULT = 1
 EXIT_USAGE = 2
@@ -47,11 +56,14 @@ def read_settings(**overrides: Any) -> Settings:
     return load_settings(**overrides)
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: LogLevel, log_format: LogFormat = LogFormat.TEXT) -> None:
     """Logs of this service at `level` on standard error; of libraries, warnings alone."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler.setFormatter(JsonLines() if log_format is LogFormat.JSON else text)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     # Libraries at a lower level would log statements and addresses, and so what patients answered.
-    logging.getLogger("service").setLevel(level)
+    logging.getLogger("service").setLevel(level.value)
 
 
 def read_json(file: BinaryIO) -> Json:

@@ -15,7 +15,7 @@ from service.cli import story
 from service.cli.console import configure_logging, fail
 from service.cli.listener import Listener
 from service.cli.loopback import LoopbackClient
-from service.config import PREFIX, Settings, load_settings
+from service.config import PREFIX, LogLevel, Settings, load_settings
 from service.fhir.json import Json
 from service.packs import Pack, shipped_pages
 from service.packs.vignettes import load_vignettes, vignette_response
@@ -52,7 +52,7 @@ def demo(url: str | None) -> None:
       symptom-intake demo
       symptom-intake demo --fhir-server http://localhost:8080/fhir
     """
-    configure_logging("ERROR")
+    configure_logging(LogLevel.ERROR)
     with TemporaryDirectory(prefix="symptom-intake-demo-") as folder:
         settings = load_settings(
             database_url=f"sqlite:///{Path(folder) / 'demo.db'}",

@@ -34,7 +34,7 @@ def serve(host: str, port: int, no_deliver: bool) -> None:
     """
     settings = read_settings()
     check_listening(settings, host)
-    configure_logging(settings.log_level.value)
+    configure_logging(settings.log_level, settings.log_format)
     services = start(settings)
     worker = DeliveryThreads(services)
     app = create_app(services.site((lambda: None) if no_deliver else worker.alive))
@@ -66,7 +66,7 @@ def deliver(once: bool) -> None:
       symptom-intake deliver --once
     """
     settings = read_settings()
-    configure_logging(settings.log_level.value)
+    configure_logging(settings.log_level, settings.log_format)
     if settings.fhir_server_url is None and settings.ehrs is None:
         raise ConfigurationInvalid(
             f"{PREFIX}FHIR_SERVER_URL: set the base address of the server to deliver to (or {PREFIX}EHRS)"

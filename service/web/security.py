@@ -21,6 +21,7 @@ CONTENT_SECURITY_POLICY = (
 _CROSS_ORIGIN = ("/fhir", "/cds-services")
 _EMBEDDED = ("/launch", "/callback", "/forms/", "/responses/")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _CORS_METHODS = "GET, HEAD, POST, PUT, OPTIONS"
 _CORS_REQUEST_HEADERS = (
     "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Exist, "
@@ -31,27 +32,31 @@ _PREFLIGHT_SECONDS = "600"
 
 
 def register_request_id(app: Flask, new_id: Callable[[], str]) -> None:
-    """Gives each request an id (the caller's, where it is a plain one), and logs each answer under it."""
+    """Gives each request an id (the caller's, where it is a plain one), and logs each answer under it.
+
+    What the caller says of a trace is kept for logs (https://www.w3.org/TR/trace-context/).
+    """
 
     @app.before_request
     def begin() -> None:
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
+        trace = request.headers.get("traceparent", "")
+        g.traceparent = trace if _TRACEPARENT.fullmatch(trace) else None
         g.started = time.perf_counter()
 
     @app.after_request
     def finish(answer: Response) -> Response:
         answer.headers["X-Request-Id"] = g.request_id
-        milliseconds = (time.perf_counter() - g.started) * 1000
         # The route, not the address: ids and search values may name a patient.
-        log.info(
-            "request id=%s method=%s route=%s status=%d ms=%.1f",
-            g.request_id,
-            request.method,
-            request.url_rule.rule if request.url_rule else "-",
-            answer.status_code,
-            milliseconds,
-        )
+        fields = {
+            "method": request.method,
+            "route": request.url_rule.rule if request.url_rule else "-",
+            "status": answer.status_code,
+            "ms": round((time.perf_counter() - g.started) * 1000, 1),
+        }
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+        log.info("request id=%s %s", g.request_id, told, extra={"fields": fields})
         return answer
 
 
