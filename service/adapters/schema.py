@@ -159,7 +159,7 @@ proposal: Final = Table(
 receipt: Final = Table(
     "receipt",
     metadata,
-    Column("response_id", String, primary_key=True),
+    Column("response_id", Lookup, primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("digest", String, nullable=False),
     Column("triage", FhirJson, nullable=False),

@@ -58,7 +58,7 @@ def test_a_draft_is_replaced_and_completed(client: FlaskClient, make_response: M
     assert draft is not None
     address = f"{RESPONSES}/{draft['id']}"
     completed = client.put(address, json=make_response("case-08"), headers={"If-Match": 'W/"1"'})
-    late = client.put(address, json=make_response("case-08"), headers={"If-Match": 'W/"1"'})
+    late = client.put(address, json=make_response("case-01"), headers={"If-Match": 'W/"1"'})
     assert (completed.status_code, late.status_code) == (200, 412)
     history = client.get(f"{address}/_history").json
     assert history is not None
