@@ -15,6 +15,9 @@ from service.fhir.primitives import instant
 from service.records.audit import discard_event
 from service.records.outbox import Letter, State, discarded, resumed, retried
 
+# As databases number rows.
+_ID = click.IntRange(1, 2**63 - 1)
+
 
 @click.group()
 def outbox() -> None:
@@ -23,7 +26,7 @@ def outbox() -> None:
 
 @outbox.command("list")
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only deliveries in this state.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The most to list.")
+@click.option("--limit", type=click.IntRange(1, 2**63 - 1), default=100, show_default=True, help="The most to list.")
 def list_letters(state: str | None, limit: int) -> None:
     """List deliveries, oldest first.
 
@@ -48,7 +51,7 @@ def list_letters(state: str | None, limit: int) -> None:
 
 
 @outbox.command()
-@click.argument("letter_id", metavar="ID", type=int)
+@click.argument("letter_id", metavar="ID", type=_ID)
 def show(letter_id: int) -> None:
     """Show one delivery as JSON, with the server's OperationOutcome and where its resources stand.
 
@@ -80,7 +83,7 @@ def show(letter_id: int) -> None:
 
 
 @outbox.command()
-@click.argument("letter_ids", metavar="[ID]...", type=int, nargs=-1)
+@click.argument("letter_ids", metavar="[ID]...", type=_ID, nargs=-1)
 @click.option("--all", "all_dead", is_flag=True, help="Every delivery that was given up.")
 def retry(letter_ids: tuple[int, ...], all_dead: bool) -> None:
     """Make deliveries due again, with all their attempts, and stop holding their servers.
@@ -100,7 +103,7 @@ def retry(letter_ids: tuple[int, ...], all_dead: bool) -> None:
 
 
 @outbox.command()
-@click.argument("letter_ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("letter_ids", metavar="ID...", type=_ID, nargs=-1, required=True)
 @click.option("--reason", required=True, help="Why; it is kept with the delivery and in an AuditEvent.")
 def discard(letter_ids: tuple[int, ...], reason: str) -> None:
     """Give deliveries up for good: they are not sent, and stay listed with the reason.

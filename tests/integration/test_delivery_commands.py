@@ -135,3 +135,10 @@ def test_what_is_not_there_cannot_be_retried(accepted: str) -> None:
     missing = _run("outbox", "retry", "7")
     assert missing.exit_code == 1
     assert "There is no delivery 7" in missing.stderr
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "99999999999999999999", "one"])
+def test_what_can_be_no_delivery_is_a_fault_of_the_command(number: str) -> None:
+    told = _run("outbox", "show", "--", number)
+    assert told.exit_code == 2
+    assert "Invalid value for 'ID'" in told.output
