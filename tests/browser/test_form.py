@@ -317,6 +317,8 @@ class TestHistory:
     def test_back_and_reload_show_what_was_answered(self, service: Service, page_of: PageOf) -> None:
         page = page_of()
         fill(page, service, until=2)
+        # Going back while the next page is on its way goes nowhere.
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Step 3 of 6")
         page.go_back()
         expect(page.get_by_label("Seconds", exact=True)).to_be_checked()
         page.reload()

@@ -71,7 +71,9 @@ export function fhirServer(state, { base, upstream, issuer, publicKeys }) {
   const outward = (text) => translated(text, upstream, base);
 
   async function stored(reference) {
-    const answer = await fetch(`${upstream}/${reference}`, { headers: { accept: "application/fhir+json" } });
+    // HAPI keeps its metadata for a while, with the address by which it was asked first.
+    const headers = { accept: "application/fhir+json", "cache-control": "no-cache" };
+    const answer = await fetch(`${upstream}/${reference}`, { headers });
     return answer.ok ? answer.json() : null;
   }
 
