@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 STEPS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("danger signs", "None of these"),),
@@ -26,9 +26,15 @@ def choose(page: Page, question: str, *options: str) -> None:
         group.get_by_label(option, exact=True).check()
 
 
+def press(button: Locator) -> None:
+    """Press a button or link that leads to another page, and wait until that is there."""
+    with button.page.expect_navigation():
+        button.click()
+
+
 def go_on(page: Page) -> None:
     """Press the button that ends the step."""
-    page.locator(".actions button").first.click()
+    press(page.locator(".actions button").first)
 
 
 def fill(page: Page, start: int = 0) -> None:
@@ -39,5 +45,5 @@ def fill(page: Page, start: int = 0) -> None:
         for confirmation in page.get_by_label("I have checked this answer, and it is right").all():
             confirmation.check()
         go_on(page)
-    page.get_by_role("button", name="Send my answers").click()
+    press(page.get_by_role("button", name="Send my answers"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("Be seen within days")

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from service.packs import shipped_pages
 from tests.browser.chromium import PageOf
-from tests.browser.filling import choose, go_on
+from tests.browser.filling import choose, go_on, press
 from tests.browser.screens import DESKTOP, PHONE, Size, barriers, overflow
 from tests.hapi.service import Service, serving
 from tests.integration.forms.everything import write_page
@@ -117,13 +117,13 @@ def checked(page: Page) -> None:
 def test_the_whole_way(service: Service, page_of: PageOf, size: Size, scripts: bool) -> None:
     page = page_of(size=size, scripts=scripts)
     page.goto(service.address)
-    page.get_by_role("link", name="Muscle twitching").click()
+    press(page.get_by_role("link", name="Muscle twitching"))
     for number, step in enumerate(STEPS, start=1):
         expect(page.get_by_role("heading", level=1)).to_contain_text(f"Step {number} of 6")
         step(page)
         go_on(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Check your answers")
-    page.get_by_role("button", name="Send my answers").click()
+    press(page.get_by_role("button", name="Send my answers"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("Self-care")
 
 
@@ -139,7 +139,7 @@ def test_no_page_has_a_barrier(service: Service, page_of: PageOf, size: Size) ->
         step(page)
         go_on(page)
     checked(page)
-    page.get_by_role("button", name="Send my answers").click()
+    press(page.get_by_role("button", name="Send my answers"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("Self-care")
     checked(page)
 
@@ -151,10 +151,10 @@ def test_nor_has_any_of_the_others(service: Service, page_of: PageOf) -> None:
     go_on(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Get medical help now")
     checked(page)
-    page.get_by_role("link", name="go on with the questions").click()
+    press(page.get_by_role("link", name="go on with the questions"))
     expect(page.get_by_role("link", name="see what to do now")).to_be_visible()
     checked(page)
-    page.get_by_role("button", name="Save and come back later").click()
+    press(page.get_by_role("button", name="Save and come back later"))
     checked(page)
     other = page_of(size=PHONE, complaints=("status of 403",))
     other.goto(page.locator(".link a").inner_text().partition("?")[0])
@@ -177,14 +177,14 @@ def test_a_result_with_everything_on_it(service: Service, page_of: PageOf) -> No
     choose(page, "What other symptoms", "Muscles that have become thinner", "Slurred speech")
     go_on(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Get medical help now")
-    page.get_by_role("link", name="go on with the questions").click()
+    press(page.get_by_role("link", name="go on with the questions"))
     choose(page, "16 years old", "Not sure")
     choose(page, "Are you pregnant", "Not sure, I could be pregnant")
     answer_new(page, "Do you have any of these?", "Not sure")
     go_on(page)
     background(page)
     go_on(page)
-    page.get_by_role("button", name="Send my answers").click()
+    press(page.get_by_role("button", name="Send my answers"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("Same day or emergency")
     expect(page.get_by_role("heading", name="What could not be judged")).to_be_visible()
     checked(page)
@@ -208,7 +208,7 @@ def test_every_kind_of_question_in_both_directions(
     expect(page.get_by_role("alert")).to_be_visible()
     checked(page)
     page.get_by_label("How many?").fill("3")
-    page.get_by_role("button", name="Add another").click()
+    press(page.get_by_role("button", name="Add another"))
     # Who asks for one more input goes on typing there.
     expect(page.locator("#names-1")).to_be_focused()
     page.keyboard.type("Grace")
@@ -219,10 +219,10 @@ def test_every_kind_of_question_in_both_directions(
     checked(page)
     go_on(page)
     page.get_by_label("Its name").fill("aspirin")
-    page.get_by_role("button", name="Add another").click()
+    press(page.get_by_role("button", name="Add another"))
     expect(page.get_by_text("Medicine: 2 of 2")).to_be_focused()
     checked(page)
-    page.get_by_role("button", name="Remove Medicine 2").click()
+    press(page.get_by_role("button", name="Remove Medicine 2"))
     go_on(page)
     checked(page)
 
@@ -317,8 +317,6 @@ class TestHistory:
     def test_back_and_reload_show_what_was_answered(self, service: Service, page_of: PageOf) -> None:
         page = page_of()
         fill(page, service, until=2)
-        # Going back while the next page is on its way goes nowhere.
-        expect(page.get_by_role("heading", level=1)).to_contain_text("Step 3 of 6")
         page.go_back()
         expect(page.get_by_label("Seconds", exact=True)).to_be_checked()
         page.reload()

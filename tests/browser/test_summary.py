@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from service.packs import load_packs, shipped_pages
 from service.packs.vignettes import load_vignettes, vignette_response
 from tests.browser.chromium import PageOf
+from tests.browser.filling import press
 from tests.browser.screens import DESKTOP, PHONE, Size, barriers, overflow
 from tests.hapi.service import Service
 
@@ -87,7 +88,7 @@ def test_without_scripts_the_text_is_there_to_be_taken_by_hand(page_of: PageOf, 
     expect(page.get_by_label("The same as plain text")).to_have_attribute("readonly", "")
     page.get_by_text("resources").click()
     expect(page.get_by_role("link", name="QuestionnaireResponse here")).to_be_visible()
-    page.get_by_role("link", name="2026-03-10").click()
+    press(page.get_by_role("link", name="2026-03-10"))
     expect(page.get_by_text("There are newer answers:")).to_be_visible()
 
 
