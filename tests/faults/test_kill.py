@@ -23,7 +23,7 @@ from tests.hapi.amending import AMENDED_RECORD, accepted, amended, assert_as_her
 from tests.hapi.cases import CASE, ONE_RECORD, response_to
 from tests.hapi.client import FhirClient, Json, SyntheticPatient
 from tests.hapi.record import Record, identity, identity_search
-from tests.hapi.service import Service, eventually
+from tests.hapi.service import PATIENCE_SECONDS, Service, eventually
 
 ALWAYS = 100_000
 
@@ -247,7 +247,8 @@ def test_killed_again_and_again_under_load(
             service.command("outbox", "retry", "--all")
         return service.outbox()
 
-    eventually(outbox, lambda found: +found == Counter(delivered=2 * len(keys)))
+    delivered = Counter(delivered=2 * len(keys))
+    eventually(outbox, lambda found: +found == delivered, PATIENCE_SECONDS + 2 * rounds)
     record = Record.of(fhir, patient.reference)
     assert sorted(one["identifier"]["value"] for one in record.responses) == sorted(keys)
     assert kinds(record) == Counter({kind: len(keys) * number for kind, number in AMENDED_RECORD.items()})
