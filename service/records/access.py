@@ -82,8 +82,9 @@ NOBODY: Final = Caller("", "", None, None, ())
 
 def read_caller(claims: Mapping[str, Any], own_bases: Sequence[str]) -> Caller:
     """The caller that the claims of a token name; references below `own_bases` (base URLs) are taken as relative."""
-    told = claims.get("scope", "")
-    scopes = told.split() if isinstance(told, str) else [one for one in told if isinstance(one, str)]
+    told = claims.get("scope")
+    listed = told.split() if isinstance(told, str) else told if isinstance(told, list) else ()
+    scopes = [one for one in listed if isinstance(one, str)]
     client = claims.get("client_id", claims.get("azp", ""))
     return Caller(
         client=str(client),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
-from typing import Final
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
 from flask.typing import ResponseReturnValue
@@ -13,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from service.fhir.json import Json, dumps
 from service.packs import Pack
 from service.records.audit import Interaction
+from service.records.evaluation import RESPONSE_TYPE
 from service.records.outbox import Letter, State
 from service.records.scopes import Permission
 from service.records.search import EVERYTHING, Bounds
@@ -24,8 +24,6 @@ from service.web.content import FHIR_JSON
 from service.web.moments import in_words
 from service.web.site import Site
 from service.web.visits import given_key
-
-RESPONSE_TYPE: Final = "QuestionnaireResponse"
 
 
 class Arrival(StrEnum):

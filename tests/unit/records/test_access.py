@@ -49,6 +49,10 @@ class TestClaims:
         assert caller("patient/A.r openid patient/B.s").scopes == caller(["patient/A.r", 7, "patient/B.s"]).scopes
         assert len(caller("patient/A.r openid patient/B.s").scopes) == 2
 
+    @pytest.mark.parametrize("told", [None, 5, True, {"patient/*.rs": 1}, [None, 5], ""])
+    def test_what_is_no_list_of_scopes_gives_no_right(self, told: Any) -> None:
+        assert caller(told).scopes == ()
+
     def test_the_client_is_named_by_either_claim(self) -> None:
         assert read_caller({"azp": "app"}, BASES).client == "app"
         assert read_caller({}, BASES) == Caller("", "", None, None, ())
