@@ -21,7 +21,7 @@ ENV PATH=/opt/symptom-intake/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     SYMPTOM_INTAKE_DATABASE_URL=sqlite:////data/intake.db
-USER intake
+USER 10001:10001
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
