@@ -43,6 +43,7 @@ def write_acceptance(connection: Connection, acceptance: Acceptance) -> None:
     if acceptance.target is not None:
         letter = _first_letter(acceptance, acceptance.target)
         connection.execute(insert(schema.letter).values(letter_values(letter)))
+    add_audit(connection, acceptance.audit)
 
 
 def _take_keys(connection: Connection, keys: Sequence[Key], stored: Stored) -> None:
@@ -148,6 +149,12 @@ def add_resources(
         connection.execute(insert(schema.term), terms)
     if spans:
         connection.execute(insert(schema.span), spans)
+
+
+def add_audit(connection: Connection, events: Sequence[Json]) -> None:
+    """Add AuditEvents, each with its id."""
+    for event in events:
+        add_resources(connection, [event], event["id"], 1)
 
 
 def _version(resource: Json) -> int:

@@ -27,7 +27,7 @@ from service.adapters import invitation_table as invitations
 from service.adapters import launch_tables as launches
 from service.adapters import schema
 from service.adapters import visit_table as visits
-from service.adapters.accepting import add_resources, write_acceptance
+from service.adapters.accepting import add_audit, write_acceptance
 from service.adapters.backend import Backend, insert_once
 from service.adapters.letters import (
     due_letter,
@@ -203,7 +203,7 @@ class Database:
     def keep_audit(self, events: Sequence[Json]) -> None:
         """Keep AuditEvents, each with its id."""
         with self._write() as connection:
-            _add_audit(connection, events)
+            add_audit(connection, events)
 
     def lease(self, target: str, now: datetime, take: Take, at_most: int | None = None) -> Letter | None:
         """Apply `take` to the letter that is longest due, and give the result; None when none is to be taken."""
@@ -243,7 +243,7 @@ class Database:
                 put_placements(connection, after, placements)
             if target is not None:
                 put_target(connection, target)
-            _add_audit(connection, audit)
+            add_audit(connection, audit)
         return True
 
     def letter(self, id: int) -> Letter | None:  # noqa: A002
@@ -453,11 +453,6 @@ class Database:
 
 def _unavailable(text: str) -> Unavailable:
     return Unavailable([error(IssueType.TRANSIENT, text)], RETRY_AFTER_SECONDS)
-
-
-def _add_audit(connection: Connection, events: Sequence[Json]) -> None:
-    for event in events:
-        add_resources(connection, [event], event["id"], 1)
 
 
 def _is_key(key: Key) -> ColumnElement[bool]:

@@ -81,6 +81,11 @@ def audit_events(access: Access, now: datetime, new_id: NewId) -> tuple[Json, ..
     return tuple(_event(access, patient, now, new_id()) for patient in patients)
 
 
+def no_audit(response: Json) -> tuple[Json, ...]:
+    """The AuditEvents of `response` where nobody is asked who they are: none."""
+    return ()
+
+
 def discard_event(letter: Letter, patient: Json | None, operator: str, now: datetime, id_: str) -> Json:
     """The AuditEvent of a delivery that `operator` (a user of this machine) gave up, with the reason in its note.
 

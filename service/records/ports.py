@@ -23,6 +23,9 @@ NewId = Callable[[], str]
 Jitter = Callable[[], float]
 """A random number from 0 to 1."""
 
+Audit = Callable[[Json], tuple[Json, ...]]
+"""The AuditEvents, each with its id, of telling somebody of a response; none where nobody is asked who they are."""
+
 
 class Pages(Protocol):
     """The published pages."""
@@ -79,7 +82,8 @@ class Acceptance:
     """All that one accepted version of a response writes, in one transaction.
 
     `record` is what is new in the personal medical record beside the response (Observations, Conditions, Provenance,
-    each with its id and a version of its own); `target` is the base URL of the FHIR server it is to be delivered to.
+    each with its id and a version of its own); `target` is the base URL of the FHIR server it is to be delivered to;
+    `audit` are the AuditEvents of who wrote it.
     """
 
     stored: Stored
@@ -88,6 +92,7 @@ class Acceptance:
     pack: Pack
     accepted_at: datetime
     target: str | None
+    audit: tuple[Json, ...] = ()
 
 
 class KeyTaken(Exception):

@@ -26,6 +26,7 @@ from service.fhir.primitives import instant
 from service.packs import Pack
 from service.records.access import expect_subject, expect_within
 from service.records.amendment import record_changes
+from service.records.audit import no_audit
 from service.records.composition import compose
 from service.records.idempotency import (
     body_digest,
@@ -37,7 +38,7 @@ from service.records.idempotency import (
 from service.records.identity import identified
 from service.records.matching import is_within
 from service.records.narrative import with_narrative
-from service.records.ports import Acceptance, Clock, Key, KeyTaken, NewId, Pages, Store, Stored, Superseded
+from service.records.ports import Acceptance, Audit, Clock, Key, KeyTaken, NewId, Pages, Store, Stored, Superseded
 from service.records.references import localised, subject_issues
 from service.records.search import EVERYTHING, Bounds, PatientCriterion, Query, TermCriterion, TermTest
 from service.records.searchable import subject_key
@@ -58,6 +59,7 @@ class Sender:
     """Who submits, and with which idempotency headers; `if_none_exist` is the header's value as sent.
 
     `client` names the app, `user` who uses it ("" when anonymous); what they submit must lie `within` these bounds.
+    `audit` gives the AuditEvents of it, which are kept before they are told, with what they write in one transaction.
     """
 
     client: str
@@ -65,6 +67,7 @@ class Sender:
     idempotency_key: str | None = None
     if_none_exist: str | None = None
     within: Bounds = EVERYTHING
+    audit: Audit = no_audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ class Intake:
         keys = _Keys(condition, tuple(key for key in named if key is not None), digest)
         first = self._first_receipt(keys)
         if first is None:
-            acceptance = self._prepare(response, keys, _Place(self.new_id(), self._target))
+            acceptance = self._prepare(response, keys, _Place(self.new_id(), self._target, audit=sender.audit))
             expect_within(acceptance.stored.resource, sender.within)
             try:
                 # Committed, and synced, before anybody is answered: should the power go in between, the sender asks
@@ -123,7 +126,7 @@ class Intake:
             else:
                 return _receipt(acceptance.stored, created=True)
         expect_within(first.response, sender.within)
-        return first
+        return self._told(first, sender.audit)
 
     def save(
         self,
@@ -160,12 +163,15 @@ class Intake:
         target: str | None = None,
         within: Bounds = EVERYTHING,
         reasons: tuple[Json, ...] = (),
+        audit: Audit = no_audit,
     ) -> Receipt:
         """Replace `response_id` by `response`: a draft grows or is completed, a complete response amended or retracted.
 
         `if_match` is the version that the sender saw, None where they do not say; `target` is where a draft goes once
-        complete, if not to the usual FHIR server; `reasons` (CodeableConcepts) say why. Both versions must lie `within`
-        what the sender may update. The same body again, and what is retracted already, are answered with what stands.
+        complete, if not to the usual FHIR server; `reasons` (CodeableConcepts) say why; `audit` is as a Sender's. Both
+        versions must lie `within` what the sender may update. The same body again, and what is retracted already, are
+        answered with what stands.
+
         Raises as `save`, and NotFound, Invalid (it would become another's, a draft again, or take a retraction back).
         """
         _expect_response(response)
@@ -178,12 +184,12 @@ class Intake:
             expect_subject(local, within)
             # Before If-Match, as RFC 9110 section 13.1.1 allows: a sender who never heard that it was done asks again.
             if before.digest == digest or before.resource["status"] == response.get("status") == RETRACTED:
-                return _receipt(before, created=False)
+                return self._told(_receipt(before, created=False), audit)
             if if_match is not None and if_match != before.version:
                 raise _not_newest(response_id)
             check_following(response, local, before.resource)
             try:
-                return self._replace(before, local, digest, target, within, reasons)
+                return self._replace(before, local, digest, target, within, reasons, audit)
             except Superseded:
                 if if_match is not None:
                     raise _not_newest(response_id) from None
@@ -197,6 +203,7 @@ class Intake:
         target: str | None,
         within: Bounds,
         reasons: tuple[Json, ...],
+        audit: Audit,
     ) -> Receipt:
         """Write `response` as the version after `before`. Raises Superseded when that is not the newest any more."""
         sent_before = self.store.letters_of(before.id)
@@ -207,6 +214,7 @@ class Intake:
             version=before.version + 1,
             standing=self.store.record(before.id, before.version)[1:],
             reasons=reasons,
+            audit=audit,
         )
         response, notes = as_following(response, before.resource)
         acceptance = self._prepare(response, _Keys(None, (), digest), place, notes)
@@ -264,6 +272,13 @@ class Intake:
             return _receipt(stored, created=False)
         return None
 
+    def _told(self, receipt: Receipt, audit: Audit) -> Receipt:
+        """A receipt of what was written before, once it is kept to whom it is told."""
+        events = audit(receipt.response)
+        if events:
+            self.store.keep_audit(events)
+        return receipt
+
     def _receipt_of_winner(self, keys: _Keys) -> Receipt:
         first = self._first_receipt(keys)
         if first is None:
@@ -294,6 +309,7 @@ class Intake:
             pack=pack,
             accepted_at=now,
             target=None if accepted["status"] == DRAFT else place.target,
+            audit=place.audit(stored_response),
         )
 
     def _page(self, response: Json, faults: Iterable[Issue]) -> Pack:
@@ -321,13 +337,17 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a response is to be written: as which version of which, over what record, for which target, and why."""
+    """Where a response is to be written: as which version of which, over what record, for which target, and why.
+
+    `audit` gives the AuditEvents of who writes it.
+    """
 
     response_id: str
     target: str | None
     version: int = 1
     standing: tuple[Json, ...] = ()
     reasons: tuple[Json, ...] = ()
+    audit: Audit = no_audit
 
 
 def _identified(response: Json, place: _Place, now: datetime) -> Json:

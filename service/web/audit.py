@@ -1,4 +1,4 @@
-"""Keeps who read or wrote which patient's data, before the answer leaves."""
+"""Keeps who read or wrote which patient's data, before the answer leaves; what is written, together with it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from flask import g, request
 
 from service.fhir.json import Json
 from service.records.audit import Access, Interaction, audit_events
+from service.records.ports import Audit
 from service.records.searchable import PATIENT_ROLE
 from service.web.auth import caller
 from service.web.site import Site
@@ -17,12 +18,21 @@ _REFERENCE = ("reference", "type", "identifier")
 
 
 def audit(site: Site, interaction: Interaction, resources: Iterable[Json]) -> None:
-    """Keep that `resources` were disclosed to, or written by, whoever calls. Raises Unavailable where that fails.
+    """Keep that `resources` were disclosed to whoever calls. Raises Unavailable where that fails."""
+    events = _events(site, interaction, resources)
+    if events:
+        site.store.keep_audit(events)
 
-    Where nobody is asked who they are, there is nothing to keep.
-    """
+
+def writing_audit(site: Site, interaction: Interaction) -> Audit:
+    """The AuditEvents of a response that whoever calls writes, for the transaction that writes it."""
+    return lambda response: _events(site, interaction, [response])
+
+
+def _events(site: Site, interaction: Interaction, resources: Iterable[Json]) -> tuple[Json, ...]:
+    """None where nobody is asked who they are."""
     if site.token_check is None:
-        return
+        return ()
     found = list(resources)
     is_search = interaction is Interaction.SEARCH
     access = Access(
@@ -34,7 +44,7 @@ def audit(site: Site, interaction: Interaction, resources: Iterable[Json]) -> No
         patients=tuple({str(one): one for one in _patients(site, found)}.values()),
         query=_query() if is_search else None,
     )
-    site.store.keep_audit(audit_events(access, site.clock(), site.new_id))
+    return audit_events(access, site.clock(), site.new_id)
 
 
 def _query() -> str:

@@ -16,7 +16,7 @@ from service.records.audit import Interaction
 from service.records.scopes import Permission
 from service.records.search import EVERYTHING, Query, parse_query
 from service.records.submission import Receipt, Sender
-from service.web.audit import audit
+from service.web.audit import audit, writing_audit
 from service.web.auth import caller, demand
 from service.web.capability import RECORD_TYPES, RESPONSE_TYPE, record_parameters
 from service.web.content import (
@@ -127,18 +127,24 @@ def _created(site: Site, body: Json, condition: str | None) -> Response:
         idempotency_key=idempotency_key(request),
         if_none_exist=condition,
         within=demand(RESPONSE_TYPE, Permission.CREATE),
+        audit=writing_audit(site, Interaction.CREATE),
     )
-    receipt = site.intake.submit(body, sender)
-    audit(site, Interaction.CREATE, [receipt.response])
-    return _receipt_answer(site, receipt)
+    return _receipt_answer(site, site.intake.submit(body, sender))
 
 
 def _updated(site: Site, body: Json, resource_id: str) -> Response:
     within = demand(RESPONSE_TYPE, Permission.UPDATE)
     launch = site.launch_store.launch(resource_id)
     target = None if launch is None else launch.issuer
-    receipt = site.intake.update(body, resource_id, if_match(request), target, within, change_reasons(request))
-    audit(site, Interaction.UPDATE, [receipt.response])
+    receipt = site.intake.update(
+        body,
+        resource_id,
+        if_match(request),
+        target,
+        within,
+        change_reasons(request),
+        writing_audit(site, Interaction.UPDATE),
+    )
     return _receipt_answer(site, receipt)
 
 

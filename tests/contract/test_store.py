@@ -94,9 +94,10 @@ def acceptance(
     target: str | None = TARGET,
     at: datetime = NOW,
     pack: SamplePack | None = None,
+    audit: tuple[dict[str, Any], ...] = (),
 ) -> Acceptance:
     stored = Stored(of or response(), {"resourceType": "Observation", "id": "t"}, (WARNING,), "digest")
-    return Acceptance(stored, record, keys, cast(Pack, pack or SamplePack()), at, target)
+    return Acceptance(stored, record, keys, cast(Pack, pack or SamplePack()), at, target, audit)
 
 
 def key(value: str = "form-1", client: str = "app", subject: str = "Patient/1") -> Key:
@@ -491,26 +492,37 @@ class TestBounds:
         assert included(()) == []
 
 
+def event(id_: str, patient: str | None = "Patient/1") -> dict[str, Any]:
+    whose = [{"what": {"reference": patient}, "role": {"code": "1"}}] if patient else []
+    return {
+        "resourceType": "AuditEvent",
+        "id": id_,
+        "meta": {"versionId": "1"},
+        "recorded": "2026-03-15T09:00:00.000Z",
+        "action": "R",
+        "agent": [{"who": {"reference": "Practitioner/9"}}, {"who": {"identifier": {"value": "app"}}}],
+        "entity": [*whose, {"what": {"reference": "Observation/o1"}}],
+    }
+
+
 class TestAudit:
     def test_events_are_kept_and_found(self, store: Store) -> None:
-        def event(id_: str, patient: str | None) -> dict[str, Any]:
-            whose = [{"what": {"reference": patient}, "role": {"code": "1"}}] if patient else []
-            return {
-                "resourceType": "AuditEvent",
-                "id": id_,
-                "meta": {"versionId": "1"},
-                "recorded": "2026-03-15T09:00:00.000Z",
-                "action": "R",
-                "agent": [{"who": {"reference": "Practitioner/9"}}, {"who": {"identifier": {"value": "app"}}}],
-                "entity": [*whose, {"what": {"reference": "Observation/o1"}}],
-            }
-
         store.keep_audit([event("a1", "Patient/1"), event("a2", "Patient/2"), event("a3", None)])
         assert store.read("AuditEvent", "a3") == event("a3", None)
         assert found(store, "AuditEvent", ("patient", "1")) == ["a1"]
         assert found(store, "AuditEvent", ("entity", "Observation/o1")) == ["a1", "a2", "a3"]
         assert found(store, "AuditEvent", ("entity", "Patient/2"), ("agent", "Practitioner/9")) == ["a2"]
         assert found(store, "AuditEvent", ("date", "2026-03-15"), ("action", "C")) == []
+
+    def test_events_of_an_acceptance_are_kept_with_it_or_not_at_all(self, store: Store) -> None:
+        store.accept(acceptance(keys=(key(),), audit=(event("a1"), event("a2", "Patient/2"))))
+        with pytest.raises(KeyTaken):
+            store.accept(acceptance(response("r2"), keys=(key(),), audit=(event("a3"),)))
+        with pytest.raises(Superseded):
+            store.accept(acceptance(audit=(event("a4"),)))
+        assert found(store, "AuditEvent") == ["a1", "a2"]
+        assert found(store, "AuditEvent", ("patient", "1")) == ["a1"]
+        assert [one["id"] for one in store.record("r1", 1)] == ["r1"]
 
 
 class TestOutbox:

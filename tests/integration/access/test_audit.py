@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from service.adapters import accepting
 from service.adapters.database import Database
 from service.bootstrap import Services
 from service.errors import IssueType, Unavailable, error
 from service.fhir.models import model_issues
+from service.records.search import parse_query
 from service.web.app import create_app
 from tests.integration.access.conftest import Api
 from tests.integration.answers import MakeResponse
@@ -111,6 +113,38 @@ def test_nothing_is_disclosed_that_cannot_be_kept(
     answer = api.get(place)
     assert answer.status_code == 503
     assert "item" not in answer.json
+
+
+def test_a_response_stands_with_its_audit_or_not_at_all(
+    api: Api, services: Services, make_response: MakeResponse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(connection: object, events: object) -> None:
+        raise Unavailable([error(IssueType.TRANSIENT, "The database is busy.")], 5)
+
+    with monkeypatch.context() as fault:
+        fault.setattr(accepting, "add_audit", busy)
+        assert api.post(RESPONSES, make_response()).status_code == 503
+    assert services.store.search(parse_query("QuestionnaireResponse", [])).total == 0
+
+    made = api.post(RESPONSES, make_response()).json
+    with monkeypatch.context() as fault:
+        fault.setattr(accepting, "add_audit", busy)
+        amended = {**made, "authored": "2026-03-16"}
+        assert api.call("PUT", f"{RESPONSES}/{made['id']}", amended).status_code == 503
+    assert len(services.store.history("QuestionnaireResponse", made["id"])) == 1
+
+    assert api.call("PUT", f"{RESPONSES}/{made['id']}", amended).status_code == 200
+    assert [(one["action"], _entities(one, "4")) for one in _events(api)] == [
+        ("C", [f"QuestionnaireResponse/{made['id']}"]), ("U", [f"QuestionnaireResponse/{made['id']}"]),
+    ]  # fmt: skip
+
+
+def test_being_told_again_is_kept_too(api: Api, make_response: MakeResponse) -> None:
+    for _ in range(2):
+        made = api.post(RESPONSES, make_response(), **{"Idempotency-Key": "once"})
+    for _ in range(2):
+        api.call("PUT", f"{RESPONSES}/{made.json['id']}", {**make_response(), "id": made.json["id"]})
+    assert [one["action"] for one in _events(api)] == ["C", "C", "U", "U"]
 
 
 def test_a_bare_app_is_the_one_who_asked(api: Api) -> None:
