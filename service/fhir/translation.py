@@ -53,13 +53,24 @@ def lookup(offered: Iterable[str], wanted: str) -> str | None:
     return None
 
 
+def translations(element: Json, name: str) -> dict[str, str]:
+    """The translations of the text `name` of `element`, by language."""
+    sibling = element.get(f"_{name}")
+    found = extensions(sibling, TRANSLATION) if isinstance(sibling, dict) else ()
+    told = [(extension_value(one, "lang"), extension_value(one, "content")) for one in found]
+    if name == "display":
+        designations = element.get("designation", ())
+        told += [(one.get("language"), one.get("value")) for one in designations if _is_display(one)]
+    return {tag: text for tag, text in told if isinstance(tag, str) and isinstance(text, str) and text.strip()}
+
+
 def languages(resource: Json) -> frozenset[str]:
     """The languages that any text of `resource` is translated to."""
     return frozenset(
         language
         for _, element in objects(resource, "")
         for name in ("display", *(name[1:] for name in element if name.startswith("_")))
-        for language in _translations(element, name)
+        for language in translations(element, name)
     )
 
 
@@ -81,7 +92,7 @@ def untranslated(resource: Json, language: str) -> Iterator[str]:
         return
     kind = resource["resourceType"]
     for path, element, name in _texts(resource, kind, _READ.get(kind)):
-        if lookup(_translations(element, name), language) is None:
+        if lookup(translations(element, name), language) is None:
             yield path
 
 
@@ -97,22 +108,11 @@ def _in_language(node: Any, language: str) -> Any:
     copy = {name: _in_language(child, language) for name, child in node.items()}
     for name, value in node.items():
         if isinstance(value, str):
-            known = _translations(node, name)
+            known = translations(node, name)
             found = lookup(known, language)
             if found is not None:
                 copy[name] = known[found]
     return copy
-
-
-def _translations(element: Json, name: str) -> dict[str, str]:
-    """The translations of one text of `element`, by language."""
-    sibling = element.get(f"_{name}")
-    found = extensions(sibling, TRANSLATION) if isinstance(sibling, dict) else ()
-    told = [(extension_value(one, "lang"), extension_value(one, "content")) for one in found]
-    if name == "display":
-        designations = element.get("designation", ())
-        told += [(one.get("language"), one.get("value")) for one in designations if _is_display(one)]
-    return {tag: text for tag, text in told if isinstance(tag, str) and isinstance(text, str) and text.strip()}
 
 
 def _is_display(designation: Json) -> bool:

@@ -70,8 +70,8 @@ class Evaluation:
             return list(refusal.issues)
         return validate(questionnaire, response, self.clock())
 
-    def assess(self, response: Json) -> Judged:
-        """The triage of `response`, drafts included, by the published page it names.
+    def assess(self, response: Json, language: str | None = None) -> Judged:
+        """The triage of `response`, drafts included, by the published page it names; told in `language`, if it can be.
 
         Raises Malformed (no QuestionnaireResponse) and Invalid (no such page, or answers that cannot be read).
         """
@@ -79,6 +79,8 @@ class Evaluation:
         pack = self.pages.resolve(_canonical(response))
         if pack is None:
             raise _unknown_questionnaire(response)
+        if language is not None:
+            pack = pack.in_language(language)
         context = self._legible(pack.questionnaire, response)
         assessment = assess(pack.plan, context)
         return Judged(pack.plan, context, assessment, triage_observation(pack.plan, assessment, context))

@@ -31,13 +31,14 @@ class RuleState(StrEnum):
 class Reason:
     """A question behind a rule's outcome, as asked, and its answers as given; no answers: it is still open.
 
-    `labels` are the answers in the words that the person chose them by.
+    `labels` are the answers in the words that the person chose them by, `given` as the response has them.
     """
 
     link_id: str
     question: str
     answers: tuple[str, ...]
     labels: tuple[str, ...]
+    given: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,8 @@ def _answered(link_ids: frozenset[str], literals: frozenset[str], context: Respo
             named = [answer for answer in answers if _code(answer) in literals]
             behind = named or answers
             texts = tuple(answer_text(item, answer) for answer in behind)
-            yield Reason(link_id, item.text, texts, tuple(answer_label(item, answer) for answer in behind))
+            labels = tuple(answer_label(item, answer) for answer in behind)
+            yield Reason(link_id, item.text, texts, labels, tuple(behind))
 
 
 def _code(answer: Json) -> str | None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from service.errors import Detail, Issue, IssueType, Severity, error
 from service.fhir.json import Json
 from service.fhir.primitives import instant
+from service.fhir.translation import translations
 from service.fhirpath import Environment, FhirPathError, Node
 from service.sdc import vocabulary as sdc
 from service.sdc.answers import answer_issues, limit_issues
@@ -99,7 +100,8 @@ def _authored_issues(context: ResponseContext) -> Iterator[Issue]:
 
 def _entry_issues(context: ResponseContext, entry: Entry) -> Iterator[Issue]:
     item, node, path = entry.item, entry.node, entry.path
-    if item.text and node.get("text", item.text) != item.text:
+    text = node.get("text", item.text)
+    if item.text and text != item.text and text not in translations(item.definition, "text").values():
         text = f"The text of '{item.link_id}' differs from the Questionnaire's."
         yield _warning(IssueType.BUSINESS_RULE, text, f"{path}.text", Detail.TEXT_DIFFERS)
     if entry in context.disabled:

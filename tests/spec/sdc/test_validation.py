@@ -23,6 +23,7 @@ from tests.spec.sdc.questionnaires import (
     response,
     when,
 )
+from tests.translating import add_translation
 
 TYPES: list[tuple[str, dict[str, Any], list[dict[str, Any]]]] = [
     ("boolean", {"valueBoolean": False}, [{"valueString": "false"}, {"valueInteger": 0}]),
@@ -180,6 +181,13 @@ def test_a_text_that_differs_is_a_warning() -> None:
     asked = questionnaire(choice("q", "a", text="As asked"))
     issues = validate(asked, response({**answered("q", "a"), "text": "Otherwise"}), NOW)
     assert [(issue.severity, issue.detail) for issue in issues] == [(Severity.WARNING, "text-differs")]
+
+
+def test_a_text_that_equals_a_translation_does_not_differ() -> None:
+    question = choice("q", "a", text="As asked")
+    add_translation(question, "text", "Como se pregunta")
+    spanish = response({**answered("q", "a"), "text": "Como se pregunta"})
+    assert validate(questionnaire(question), spanish, NOW) == []
 
 
 @pytest.mark.parametrize(
