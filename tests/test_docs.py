@@ -112,6 +112,15 @@ def test_every_variable_and_file_that_is_named_exists() -> None:
         assert (ROOT / path).exists(), path
 
 
+def test_every_claim_of_conformance_has_tests_that_exist() -> None:
+    for specification, claim, cell in _rows("Conformance"):
+        links = re.findall(r"\[([^\]]+)\]\(([^)]+)\)", cell)
+        assert links, f"{specification}: {claim}"
+        for words, file in links:
+            name = f"test_{words.replace(' ', '_')}"
+            assert re.search(rf"^ *def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE), name
+
+
 def test_the_example_of_the_tour_is_triaged_as_urgent(tmp_path: Path) -> None:
     example = parse_object((ROOT / "questionnaires/muscle-fasciculation/examples/lithium-two-days.json").read_bytes())
     services = start(load_settings(database_url=f"sqlite:///{tmp_path / 'intake.db'}", packs=(shipped_pages(),)))
