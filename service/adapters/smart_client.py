@@ -19,9 +19,9 @@ from service.adapters.fhir_server import RequestsFhirServer, Timeouts
 from service.adapters.published_keys import KeysUnavailable, Untrusted, fetch_keys, verified_claims
 from service.adapters.signing_keys import SigningKeys
 from service.fhir.json import Json
-from service.records.ehr import ClientAuthentication, Ehr
+from service.records.ehr import ClientAuthentication, Ehr, SmartConfiguration
 from service.records.ports import Answer, AnswerLost, Clock, NewId, Unreachable
-from service.records.smart import Failure, LaunchFailed, SmartConfiguration, read_capability, read_configuration
+from service.records.smart import Failure, LaunchFailed, read_capability, read_configuration
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_LIFETIME: Final = timedelta(minutes=4)

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from service.records.smart import SmartConfiguration
+from service.records.scopes import ScopeSyntax
 
 
 class ClientAuthentication(StrEnum):
@@ -55,6 +54,17 @@ class Ehr:
 
 Ehrs = Mapping[str, Ehr]
 """The EHRs that may launch this service, by issuer."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmartConfiguration:
+    """Where an EHR's authorization server is, and what it says of itself. `issuer` is that of its id_tokens."""
+
+    authorization_endpoint: str
+    token_endpoint: str
+    issuer: str | None
+    jwks_uri: str | None
+    syntax: ScopeSyntax
 
 
 @dataclass(frozen=True, slots=True)

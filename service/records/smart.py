@@ -16,7 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 from service.fhir.json import Json
 from service.fhir.primitives import is_id, is_reference
-from service.records.ehr import Ehr, WriteBack
+from service.records.ehr import Ehr, SmartConfiguration, WriteBack
 from service.records.scopes import Level, Permission, Scope, ScopeSyntax, read_scopes
 
 SUMMARY_CONTEXT: Final = "summary/"
@@ -54,17 +54,6 @@ class Failure(StrEnum):
     NO_PAGE = "no-page"
     SCOPES_MISSING = "scopes-missing"
     NO_SUMMARY = "no-summary"
-
-
-@dataclass(frozen=True, slots=True)
-class SmartConfiguration:
-    """Where an EHR's authorization server is, and what it says of itself. `issuer` is that of its id_tokens."""
-
-    authorization_endpoint: str
-    token_endpoint: str
-    issuer: str | None
-    jwks_uri: str | None
-    syntax: ScopeSyntax
 
 
 def read_configuration(document: Json, base: str) -> SmartConfiguration:

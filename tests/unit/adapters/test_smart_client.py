@@ -23,9 +23,9 @@ from service.adapters.fhir_server import Timeouts
 from service.adapters.secrets import FernetBox, new_key
 from service.adapters.signing_keys import SigningKeys
 from service.adapters.smart_client import ASSERTION_TYPE, SmartClient
-from service.records.ehr import ClientAuthentication, Ehr
+from service.records.ehr import ClientAuthentication, Ehr, SmartConfiguration
 from service.records.scopes import ScopeSyntax
-from service.records.smart import Failure, LaunchFailed, SmartConfiguration
+from service.records.smart import Failure, LaunchFailed
 
 NOW = datetime(2026, 3, 15, 9, 0, tzinfo=UTC)
 TOKEN = {"access_token": "access", "token_type": "Bearer", "expires_in": 60, "patient": "p1"}

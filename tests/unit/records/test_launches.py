@@ -14,11 +14,11 @@ import pytest
 from service.adapters.database import Database
 from service.adapters.secrets import FernetBox, new_key
 from service.packs import Pack, load_packs, shipped_pages
-from service.records.ehr import Ehr
+from service.records.ehr import Ehr, SmartConfiguration
 from service.records.launches import BackendTokens, Departure, Launches
 from service.records.library import Library
 from service.records.scopes import ScopeSyntax
-from service.records.smart import Failure, LaunchFailed, SmartConfiguration
+from service.records.smart import Failure, LaunchFailed
 from tests.unit.records.samples import Clock
 
 ISSUER = "https://ehr.example/fhir"
