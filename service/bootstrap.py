@@ -44,6 +44,7 @@ from service.records.ports import Clock, FhirServer, NewId, Pages
 from service.records.smart import WRITTEN_TYPES
 from service.records.submission import Intake
 from service.web.helplines import COUNTRIES, Helplines, helplines
+from service.web.metrics import Metrics
 from service.web.site import Site
 
 DISTRIBUTION = "symptom-intake"
@@ -66,6 +67,7 @@ class Services:
     keys: SigningKeys
     clock: Clock
     new_id: NewId
+    metrics: Metrics
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -191,6 +193,7 @@ class Services:
             rate_limit=settings.rate_limit or (None if server is None else DEFAULT_RATE),
             make_pdf=pdf_maker(),
             worker_alive=worker_alive,
+            metrics=self.metrics,
         )
 
 
@@ -219,6 +222,7 @@ def start(
     published = published_packs(settings) if packs is None else packs
     store = _open(settings)
     library = Library.of(published, store.remembered_packs())
+    metrics = Metrics()
     box = FernetBox(lambda: _secret_keys(settings))
     keys = SigningKeys(store, box, clock)
     ehrs = _ehrs(settings)
@@ -231,7 +235,7 @@ def start(
         settings=settings,
         library=library,
         store=store,
-        intake=Intake(library, store, clock, new_id, settings.fhir_server_url),
+        intake=Intake(library, store, clock, new_id, settings.fhir_server_url, metrics.count_acceptance),
         evaluation=Evaluation(library, clock, new_id),
         population=_population(settings, library, clock),
         launches=Launches(
@@ -248,6 +252,7 @@ def start(
         keys=keys,
         clock=clock,
         new_id=new_id,
+        metrics=metrics,
     )
 
 

@@ -14,6 +14,7 @@ from service.config import Settings, load_settings, variable_name
 from service.fhir.json import parse_object
 from service.packs import shipped_pages
 from service.web.app import create_app
+from service.web.metrics import StoreFigures
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -94,6 +95,16 @@ def _commands(group: click.Group, above: tuple[str, ...]) -> Iterator[str]:
             yield from _commands(command, (*above, name))
         else:
             yield " ".join((*above, name))
+
+
+def test_metrics(tmp_path: Path) -> None:
+    services = start(load_settings(database_url=f"sqlite:///{tmp_path / 'intake.db'}", packs=(shipped_pages(),)))
+    figures = StoreFigures(services.store, services.store, services.clock, ())
+    families = [*services.metrics.registry.collect(), *figures.collect()]
+    services.store.close()
+    names = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
+    told = {_code(row[0])[0] for row in _rows("Operations")}
+    assert told == {name for name in names if name.startswith("symptom_intake_")}
 
 
 def test_dependencies() -> None:

@@ -31,10 +31,8 @@ from service.adapters import schema
 from service.adapters.backend import put_row
 from service.errors import Detail, Issue, IssueType, Severity
 from service.fhir.json import Json
-from service.records.outbox import CLOCK_TOLERANCE, Letter, Problem, Reason, State, Target
+from service.records.outbox import CLOCK_TOLERANCE, UNSETTLED, Letter, Problem, Reason, State, Target
 from service.records.ports import GivenUp, Placement
-
-_UNSETTLED: Final = (State.PENDING, State.LEASED, State.DEAD)
 
 
 def _due_letters() -> Select[Any]:
@@ -51,7 +49,7 @@ def _due_letters() -> Select[Any]:
         earlier.c.response_id == one.c.response_id,
         earlier.c.target == one.c.target,
         earlier.c.id < one.c.id,
-        earlier.c.state.in_([state.value for state in _UNSETTLED]),
+        earlier.c.state.in_([state.value for state in UNSETTLED]),
     )
     held_until = schema.target.c.held_until
     held = exists().where(schema.target.c.name == target, held_until > now, held_until <= no_clock_yet)

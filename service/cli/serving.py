@@ -7,6 +7,7 @@ import threading
 from types import FrameType
 
 import click
+from prometheus_client import start_http_server
 
 from service.bootstrap import Services, start
 from service.cli.console import EXIT_FAULT, configure_logging, fail, read_settings
@@ -57,12 +58,14 @@ def serve(host: str, port: int, no_deliver: bool) -> None:
 
 @click.command()
 @click.option("--once", is_flag=True, help="Deliver what is due now, then end; exit code 1 if something failed.")
-def deliver(once: bool) -> None:
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Address to serve /metrics on.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port to serve /metrics on; 0 takes a free one.")
+def deliver(once: bool, metrics_host: str, metrics_port: int | None) -> None:
     """Deliver what waits to the FHIR server that is set. Any number of these may run beside each other.
 
     \b
     Examples:
-      symptom-intake deliver
+      symptom-intake deliver --metrics-port 9100
       symptom-intake deliver --once
     """
     settings = read_settings()
@@ -75,8 +78,10 @@ def deliver(once: bool) -> None:
     try:
         if once:
             _deliver_once(services)
-        else:
-            _deliver_until_told(services)
+            return
+        if metrics_port is not None:
+            _serve_metrics(services, metrics_host, metrics_port)
+        _deliver_until_told(services)
     finally:
         services.store.close()
 
@@ -99,6 +104,14 @@ def _deliver_once(services: Services) -> None:
             click.echo(_report_line(report))
     if failed:
         raise click.exceptions.Exit(EXIT_FAULT)
+
+
+def _serve_metrics(services: Services, host: str, port: int) -> None:
+    try:
+        server, _ = start_http_server(port, host, services.metrics.registry)
+    except OSError as fault:
+        fail(f"Cannot listen on {host} port {port}: {fault.strerror}. Choose another with --metrics-port.")
+    click.echo(f"Metrics are at http://{host}:{server.server_port}/metrics")
 
 
 def _deliver_until_told(services: Services) -> None:

@@ -50,11 +50,12 @@ class DeliveryThreads:
         return not self._failed and all(thread.is_alive() for thread in self._threads)
 
     def _run(self, target: str) -> None:
+        idle_seconds = self._services.settings.delivery_poll_seconds
         while not self._stop.is_set():
             delivery = self._services.delivery(target)
             try:
                 self._failed.discard(target)
-                delivery.run(self._stop, self._services.settings.delivery_poll_seconds)
+                delivery.run(self._stop, idle_seconds, self._services.metrics.count_delivery)
             except Exception as fault:  # noqa: BLE001 - a thread has nobody to raise to: it logs, and begins anew
                 self._failed.add(target)
                 # Not `exception`: its message may quote what a patient answered.

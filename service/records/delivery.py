@@ -88,8 +88,13 @@ class Delivery:
         self._takes_transactions: bool | None = None
         self._answering = Target(server.base_url)
 
-    def run(self, stop: Event, idle_seconds: float = 1.0) -> None:
-        """Deliver until `stop` is set, looking for work every `idle_seconds` when there is none."""
+    def run(
+        self, stop: Event, idle_seconds: float = 1.0, on_report: Callable[[DeliveryReport], None] = lambda report: None
+    ) -> None:
+        """Deliver until `stop` is set, looking for work every `idle_seconds` when there is none.
+
+        `on_report` hears what became of each letter.
+        """
         while not stop.is_set():
             try:
                 report = self.run_once()
@@ -99,6 +104,8 @@ class Delivery:
                 continue
             if report is None:
                 stop.wait(idle_seconds)
+            else:
+                on_report(report)
 
     def run_once(self) -> DeliveryReport | None:
         """Lease one letter, deliver it, record what became of it; None when none is due.

@@ -21,7 +21,7 @@ from service.records.ehr import Launch
 from service.records.identity import IDENTITY_SYSTEM
 from service.records.population import Population
 from service.records.population_request import PopulationRequest
-from service.records.ports import Clock, FhirServer, Store
+from service.records.ports import Channel, Clock, FhirServer, Store
 from service.records.submission import Intake, Receipt
 from service.records.succession import DRAFT
 from service.sdc.context import read_response
@@ -61,13 +61,13 @@ class Drafts:
         Raises Invalid (nothing is kept), Unavailable, and PreconditionFailed when the response is no draft any more.
         """
         launch = self.launch_of(draft_id)
-        target = None if launch is None else launch.issuer
+        target, channel = (None, Channel.FORM) if launch is None else (launch.issuer, Channel.LAUNCH)
         for _ in range(_MOST_TRIES):
             now = self.read(draft_id)
             version = 0 if now is None else int(now["meta"]["versionId"])
             before = blank if now is None else {name: value for name, value in now.items() if name in _OWN}
             try:
-                return self.intake.save(change(before), draft_id, version, target)
+                return self.intake.save(change(before), draft_id, version, target, channel=channel)
             except PreconditionFailed as refusal:
                 newest = self.read(draft_id)
                 if newest is not None and newest["status"] != DRAFT:

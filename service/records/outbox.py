@@ -44,6 +44,10 @@ class State(StrEnum):
     DISCARDED = "discarded"
 
 
+UNSETTLED: Final = (State.PENDING, State.LEASED, State.DEAD)
+"""The states that a worker or an operator has something to do about; later versions of the response wait meanwhile."""
+
+
 class Reason(StrEnum):
     """Why a letter is not delivered, or a target is held."""
 

@@ -95,6 +95,14 @@ class Acceptance:
     audit: tuple[Json, ...] = ()
 
 
+class Channel(StrEnum):
+    """The way a response came in."""
+
+    API = "api"
+    FORM = "form"
+    LAUNCH = "launch"
+
+
 class KeyTaken(Exception):
     """Another submission with one of the keys was accepted first; nothing was written."""
 
@@ -243,7 +251,7 @@ class Store(Protocol):
         ...
 
     def backlog(self) -> tuple[Backlog, ...]:
-        """Counts and ages of all letters, by target and state."""
+        """Counts and ages of the letters that are not settled (pending, leased or dead), by target and state."""
         ...
 
     def given_up(self) -> tuple[GivenUp, ...]:

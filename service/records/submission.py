@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -38,7 +38,19 @@ from service.records.idempotency import (
 from service.records.identity import identified
 from service.records.matching import is_within
 from service.records.narrative import with_narrative
-from service.records.ports import Acceptance, Audit, Clock, Key, KeyTaken, NewId, Pages, Store, Stored, Superseded
+from service.records.ports import (
+    Acceptance,
+    Audit,
+    Channel,
+    Clock,
+    Key,
+    KeyTaken,
+    NewId,
+    Pages,
+    Store,
+    Stored,
+    Superseded,
+)
 from service.records.references import localised, subject_issues
 from service.records.search import EVERYTHING, Bounds, PatientCriterion, Query, TermCriterion, TermTest
 from service.records.searchable import subject_key
@@ -88,13 +100,17 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """The one way in for every channel. `target_base_url` is the FHIR server of the record; None: embedded alone."""
+    """The one way in for every channel. `target_base_url` is the FHIR server of the record; None: embedded alone.
+
+    `on_accepted` hears of each version that was written, after its commit.
+    """
 
     pages: Pages
     store: Store
     clock: Clock
     new_id: NewId
     target_base_url: str | None
+    on_accepted: Callable[[Acceptance, Channel], None] = lambda acceptance, channel: None
 
     def submit(self, response: Json, sender: Sender) -> Receipt:
         """Accept `response` and give its receipt, or the first receipt when one of its keys was accepted before.
@@ -120,7 +136,7 @@ class Intake:
             try:
                 # Committed, and synced, before anybody is answered: should the power go in between, the sender asks
                 # again and its key finds this receipt. An answer before the commit could acknowledge what is lost.
-                self.store.accept(acceptance)
+                self._accept(acceptance, Channel.API)
             except KeyTaken:
                 first = self._receipt_of_winner(keys)
             else:
@@ -135,6 +151,7 @@ class Intake:
         version: int,
         target: str | None = None,
         within: Bounds = EVERYTHING,
+        channel: Channel = Channel.FORM,
     ) -> Receipt:
         """Keep `response` as what follows `version` of the draft `response_id`; 0 when there is no version yet.
 
@@ -150,7 +167,7 @@ class Intake:
         acceptance = self._prepare(response, keys, _Place(response_id, target or self._target, version + 1))
         expect_within(acceptance.stored.resource, within)
         try:
-            self.store.accept(acceptance)
+            self._accept(acceptance, channel)
         except Superseded:
             raise _not_newest(response_id) from None
         return _receipt(acceptance.stored, created=version == 0)
@@ -219,7 +236,7 @@ class Intake:
         response, notes = as_following(response, before.resource)
         acceptance = self._prepare(response, _Keys(None, (), digest), place, notes)
         expect_within(acceptance.stored.resource, within)
-        self.store.accept(acceptance)
+        self._accept(acceptance, Channel.API)
         return _receipt(acceptance.stored, created=False)
 
     def selected(self, response: Json, search: Sequence[tuple[str, str]], within: Bounds) -> str | None:
@@ -248,6 +265,10 @@ class Intake:
             text = f"{found.total} responses have this identifier. Update one of them by its id."
             raise PreconditionFailed([error(IssueType.MULTIPLE_MATCHES, text)])
         return str(found.matches[0]["id"]) if found.matches else None
+
+    def _accept(self, acceptance: Acceptance, channel: Channel) -> None:
+        self.store.accept(acceptance)
+        self.on_accepted(acceptance, channel)
 
     def _expect_draft(self, response_id: str, version: int) -> None:
         before = self.store.read("QuestionnaireResponse", response_id, version)

@@ -29,7 +29,7 @@ _STATIC_SECONDS = 86_400
 
 
 def create_app(site: Site) -> Flask:
-    """The Flask application that serves `site`. It keeps no state but counters of its own traffic."""
+    """The Flask application that serves `site`. It keeps no state but the counters of `site.metrics`."""
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = site.max_body_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = site.max_body_bytes
@@ -40,7 +40,7 @@ def create_app(site: Site) -> Flask:
     register_trusted_hosts(app, site.trusts_host)
     register_security_headers(app, site.frame_origins)
     register_cors(app, site.cors_origins)
-    register_errors(app, site.max_body_bytes)
+    register_errors(app, site.max_body_bytes, site.metrics)
     if site.rate_limit is not None:
         register_rate_limit(app, site.rate_limit)
     register_auth(app, site)
@@ -50,9 +50,7 @@ def create_app(site: Site) -> Flask:
     app.register_blueprint(operation_routes(site))
     app.register_blueprint(questionnaire_operation_routes(site))
     app.register_blueprint(cds_routes(site))
-    app.register_blueprint(
-        monitoring_routes(app, site.store, site.hook_store, site.clock, site.worker_alive, site.targets)
-    )
+    app.register_blueprint(monitoring_routes(app, site))
     app.register_blueprint(start_routes(site))
     app.register_blueprint(form_routes(site))
     app.register_blueprint(result_routes(site))

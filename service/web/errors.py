@@ -34,6 +34,7 @@ from service.fhir.json import Json
 from service.fhir.outcome import operation_outcome
 from service.web.auth import challenge
 from service.web.content import fhir_answer, json_answer
+from service.web.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ _HTTP_ISSUES: Mapping[int, tuple[IssueType, str]] = {
 _OWN_SENTENCES = (406, 415)
 
 
-def register_errors(app: Flask, max_body_bytes: int) -> None:
+def register_errors(app: Flask, max_body_bytes: int, metrics: Metrics) -> None:
     """Makes every exception of a request an answer."""
 
     def http_fault(fault: HTTPException) -> Response:
@@ -78,8 +79,12 @@ def register_errors(app: Flask, max_body_bytes: int) -> None:
             text = f"The body is larger than the {max_body_bytes} bytes that this server reads."
         return _answer([error(kind, text)], status, headers)
 
+    def domain_error(fault: DomainError) -> Response:
+        metrics.count_refusal(fault, request.url_rule.rule if request.url_rule else "none")
+        return _domain_error(fault)
+
     app.register_error_handler(HTTPException, http_fault)
-    app.register_error_handler(DomainError, _domain_error)
+    app.register_error_handler(DomainError, domain_error)
     app.register_error_handler(Exception, _unexpected)
 
 

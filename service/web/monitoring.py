@@ -1,26 +1,26 @@
-"""Probes and metrics: /health/live, /health/ready, /metrics (Prometheus text format 0.0.4)."""
+"""Probes and metrics: /health/live, /health/ready, /metrics."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
 from flask import Blueprint, Flask, Response, g, request
 from flask.typing import ResponseReturnValue
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
 
 from service.errors import Unavailable
 from service.fhir.json import Json
 from service.fhir.primitives import instant
-from service.records.feedback import HookStore
 from service.records.outbox import Problem, Reason, State, Target
-from service.records.ports import Backlog, Clock, GivenUp, Store
+from service.records.ports import Backlog, GivenUp, Store
+from service.web.metrics import StoreFigures
+from service.web.site import Site
 
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _WAITING = (State.PENDING, State.LEASED)
 _LOOKED_AT = 1000
 # An outage ends by itself, and responses are accepted meanwhile; wrong credentials or a wrong address do not.
@@ -51,32 +51,6 @@ class Check:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """Counts of HTTP answers since the start of the process, by method, route and status."""
-
-    answers: Counter[tuple[str, str, int]] = field(default_factory=Counter)
-    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def count(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Counts one answer that took `seconds`."""
-        with self.lock:
-            self.answers[method, route, status] += 1
-            self.seconds[method, route] = self.seconds.get((method, route), 0) + seconds
-
-    def lines(self) -> Iterator[str]:
-        """The counts in Prometheus text format."""
-        with self.lock:
-            answers, seconds = dict(self.answers), dict(self.seconds)
-        yield from _metric("http_requests_total", "counter", "HTTP answers by method, route and status.")
-        for (method, route, status), count in sorted(answers.items()):
-            yield _sample("http_requests_total", count, method=method, route=route, status=str(status))
-        yield from _metric("http_request_seconds_total", "counter", "Time spent on answers, by method and route.")
-        for (method, route), spent in sorted(seconds.items()):
-            yield _sample("http_request_seconds_total", round(spent, 6), method=method, route=route)
-
-
 def readiness(store: Store, worker_alive: Callable[[], bool | None], targets_set: Collection[str]) -> list[Check]:
     """Whether responses can be accepted and delivered to the FHIR servers that are set, part by part."""
     try:
@@ -94,23 +68,18 @@ def readiness(store: Store, worker_alive: Callable[[], bool | None], targets_set
     return checks
 
 
-def monitoring_routes(
-    app: Flask,
-    store: Store,
-    hook_store: HookStore,
-    clock: Clock,
-    worker_alive: Callable[[], bool | None],
-    targets_set: Collection[str],
-) -> Blueprint:
+def monitoring_routes(app: Flask, site: Site) -> Blueprint:
     """The routes of probes and metrics; counts every answer of `app`."""
     routes = Blueprint("monitoring", __name__)
-    traffic = Traffic()
+    registry = CollectorRegistry()
+    registry.register(site.metrics.registry)
+    registry.register(StoreFigures(site.store, site.hook_store, site.clock, site.targets))
 
     @app.after_request
     def count(answer: Response) -> Response:
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if route != "none" else "any"
-        traffic.count(method, route, answer.status_code, time.perf_counter() - g.started)
+        site.metrics.count_answer(method, route, answer.status_code, time.perf_counter() - g.started)
         return answer
 
     @routes.get("/health/live")
@@ -119,14 +88,14 @@ def monitoring_routes(
 
     @routes.get("/health/ready")
     def ready() -> ResponseReturnValue:
-        checks = readiness(store, worker_alive, targets_set)
+        checks = readiness(site.store, site.worker_alive, site.targets)
         worst = next((health for health in (Health.FAIL, Health.WARN) if _any(checks, health)), Health.PASS)
         return {"status": worst.value, "checks": [_as_json(check) for check in checks]}, _status(worst)
 
     @routes.get("/metrics")
     def metrics() -> ResponseReturnValue:
-        lines = [*traffic.lines(), *_outbox_lines(store, clock), *_feedback_lines(hook_store)]
-        return Response("\n".join(lines) + "\n", content_type=METRICS_TYPE)
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(registry), content_type=content_type)
 
     return routes
 
@@ -183,60 +152,6 @@ def _dead_letters(target: str, entries: Collection[GivenUp]) -> Check:
         "See 'symptom-intake outbox list --state dead', mend the cause, then 'symptom-intake outbox retry'."
     )
     return Check("dead-letters", Health.WARN, reason)
-
-
-def _outbox_lines(store: Store, clock: Clock) -> Iterator[str]:
-    try:
-        backlog, targets, given_up = store.backlog(), store.targets(), store.given_up()
-    except Unavailable:
-        yield from _metric("database_up", "gauge", "1 while the database answers.")
-        yield _sample("database_up", 0)
-        return
-    yield from _metric("database_up", "gauge", "1 while the database answers.")
-    yield _sample("database_up", 1)
-    yield from _metric("outbox_letters", "gauge", "Deliveries by target and state.")
-    for entry in backlog:
-        yield _sample("outbox_letters", entry.count, target=entry.target, state=entry.state.value)
-    yield from _metric("outbox_oldest_seconds", "gauge", "Age of the oldest delivery that waits, by target.")
-    for name in sorted({entry.target for entry in backlog}):
-        waiting = [entry.oldest for entry in backlog if entry.target == name and entry.state in _WAITING]
-        age = (clock() - min(waiting)).total_seconds() if waiting else 0
-        yield _sample("outbox_oldest_seconds", round(max(age, 0), 3), target=name)
-    yield from _metric("outbox_dead_letters", "gauge", "Deliveries that were given up, by target and reason.")
-    for dead in given_up:
-        yield _sample("outbox_dead_letters", dead.count, target=dead.target, reason=dead.reason.value)
-    yield from _metric("outbox_dead_oldest_seconds", "gauge", "Age of the oldest of them, by target and reason.")
-    for dead in given_up:
-        age = (clock() - dead.oldest).total_seconds()
-        yield _sample("outbox_dead_oldest_seconds", round(max(age, 0), 3), target=dead.target, reason=dead.reason.value)
-    yield from _metric("target_held", "gauge", "1 while a FHIR server is left alone; the reason is in /health/ready.")
-    for target in targets:
-        yield _sample("target_held", 1, target=target.name)
-
-
-def _feedback_lines(store: HookStore) -> Iterator[str]:
-    try:
-        counts = store.feedback_counts()
-    except Unavailable:
-        # `database_up` tells of it.
-        return
-    yield from _metric("cds_feedback_total", "counter", "What clinicians did with cards, by kind of card and page.")
-    for one in counts:
-        labels = {"card": one.kind or "unknown", "page": one.page or "", "outcome": one.outcome.value}
-        yield _sample("cds_feedback_total", one.count, **labels)
-
-
-def _metric(name: str, kind: str, explanation: str) -> tuple[str, str]:
-    return f"# HELP symptom_intake_{name} {explanation}", f"# TYPE symptom_intake_{name} {kind}"
-
-
-def _sample(name: str, value: float, **labels: str) -> str:
-    inner = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-    return f"symptom_intake_{name}{{{inner}}} {value}" if inner else f"symptom_intake_{name} {value}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _any(checks: Iterable[Check], health: Health) -> bool:

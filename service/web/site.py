@@ -24,6 +24,7 @@ from service.records.population import Population
 from service.records.ports import Clock, FhirServer, NewId, Store
 from service.records.submission import Intake
 from service.web.helplines import Helplines
+from service.web.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Site:
     rate_limit: str | None
     make_pdf: Callable[[str, str, str], bytes] | None
     worker_alive: Callable[[], bool | None]
+    metrics: Metrics
 
     @property
     def is_open(self) -> bool:

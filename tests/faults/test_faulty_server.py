@@ -137,7 +137,7 @@ def test_a_refusal_is_a_dead_letter_that_everybody_sees_and_a_command_revives(
     (check,) = [one for one in body["checks"] if one["status"] != "pass"]
     assert (status, body["status"], check["name"], check["status"]) == (200, "warn", "dead-letters", "warn")
     assert "outbox list --state dead" in check["reason"]
-    assert service.metric("outbox_letters") == {f'target="{server_proxy.base_url}",state="dead"': 1}
+    assert service.metric("outbox_dead_letters") == {f'reason="refused",target="{server_proxy.base_url}"': 1}
     assert Record.of(fhir, patient.reference).all == []
 
     service.command("outbox", "retry", str(line.id))

@@ -1,12 +1,15 @@
 """`deliver --once` and `outbox`: what became of deliveries, as an operator sees and mends it."""
 
 import json
+import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import CliRunner, Result
 
 from service.bootstrap import start
@@ -16,7 +19,9 @@ from service.fhir.models import model_issues
 from service.packs import Pack
 from service.records.search import parse_query
 from service.records.submission import Sender
+from tests.hapi.service import eventually
 from tests.integration.answers import MakeResponse
+from tests.integration.test_processes import COMMAND
 
 
 class _RefusingFhirServer(BaseHTTPRequestHandler):
@@ -86,6 +91,19 @@ def test_a_refused_delivery_is_given_up_shown_and_retried(accepted: str, fhir_se
     assert json.loads(_run("outbox", "show", "1").stdout)["state"] == "pending"
     assert _run("deliver", "--once").exit_code == 1
     assert _run("outbox", "retry", "--all").stdout == "1 deliveries are due again.\n"
+
+
+def test_a_worker_serves_what_it_counts(accepted: str, fhir_server_url: str) -> None:
+    command = [*COMMAND, "deliver", "--metrics-port", "0"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as worker:
+        try:
+            assert worker.stdout is not None
+            address = worker.stdout.readline().split()[-1]
+            counted = f'attempts_total{{reason="missing-reference",state="dead",target="{fhir_server_url}"}} 1.0'
+            eventually(lambda: counted in requests.get(address, timeout=20).text)
+        finally:
+            worker.kill()
 
 
 def test_what_is_discarded_stays_listed_with_the_reason_and_is_audited(accepted: str, fhir_server_url: str) -> None:

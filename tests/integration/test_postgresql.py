@@ -36,7 +36,7 @@ def test_a_response_is_accepted_once_triaged_found_and_waits_for_delivery(
     assert found is not None
     assert {one["resource"]["resourceType"] for one in found["entry"]} == {"Observation", "Provenance"}
     assert client.get("/health/ready").json == {"status": "pass", "checks": [{"name": "database", "status": "pass"}]}
-    assert f'outbox_letters{{target="{TARGET}",state="pending"}} 1' in client.get("/metrics").text
+    assert f'outbox_letters{{state="pending",target="{TARGET}"}} 1.0' in client.get("/metrics").text
 
 
 def test_while_the_database_is_gone_nothing_is_acknowledged_and_senders_are_told_to_come_back(
@@ -48,7 +48,7 @@ def test_while_the_database_is_gone_nothing_is_acknowledged_and_senders_are_told
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
         assert client.get(RESPONSES).status_code == 503
         assert client.get("/health/ready").status_code == 503
-        assert "database_up 0" in client.get("/metrics").text
+        assert "database_up 0.0" in client.get("/metrics").text
     assert client.post(RESPONSES, json=response).status_code == 201
     assert client.get("/health/ready").status_code == 200
 

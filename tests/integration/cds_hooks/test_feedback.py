@@ -9,6 +9,7 @@ import pytest
 
 from service.bootstrap import Services
 from tests.integration.cds_hooks.conftest import CHART, EMPTY, Caller, hook
+from tests.integration.test_metrics import figures
 
 Json = dict[str, Any]
 PATH = "/cds-services/symptom-intake/feedback"
@@ -29,8 +30,7 @@ def send(caller: Caller, *entries: Json) -> None:
 
 
 def counted(caller: Caller) -> list[str]:
-    lines = caller.http.get("/metrics").get_data(as_text=True).splitlines()
-    return [line.removeprefix("symptom_intake_cds_feedback_total") for line in lines if "cds_feedback_total{" in line]
+    return [f"{labels}: {count:.0f}" for labels, count in figures(caller.http, "cds_feedback_total").items()]
 
 
 def test_outcomes_are_counted_by_what_the_card_was_for(caller: Caller, answered: Callable[..., str]) -> None:
@@ -41,9 +41,9 @@ def test_outcomes_are_counted_by_what_the_card_was_for(caller: Caller, answered:
     send(caller, dismissed(ask["uuid"]), dismissed(result["uuid"], overrideReason=reason))
     send(caller, accepted(result["uuid"]))
     assert counted(caller) == [
-        '{card="ask",page="muscle-fasciculation",outcome="overridden"} 1',
-        '{card="result",page="muscle-fasciculation",outcome="accepted"} 1',
-        '{card="result",page="muscle-fasciculation",outcome="overridden"} 1',
+        "card=ask outcome=overridden page=muscle-fasciculation: 1",
+        "card=result outcome=accepted page=muscle-fasciculation: 1",
+        "card=result outcome=overridden page=muscle-fasciculation: 1",
     ]
 
 
@@ -51,15 +51,15 @@ def test_what_is_sent_again_counts_once_and_what_happened_again_twice(caller: Ca
     (ask,) = caller.cards(hook(CHART))
     for _ in range(2):
         send(caller, dismissed(ask["uuid"]))
-    assert counted(caller) == ['{card="ask",page="muscle-fasciculation",outcome="overridden"} 1']
+    assert counted(caller) == ["card=ask outcome=overridden page=muscle-fasciculation: 1"]
     send(caller, dismissed(ask["uuid"], outcomeTimestamp="2026-03-15T10:00:00Z"))
-    assert counted(caller) == ['{card="ask",page="muscle-fasciculation",outcome="overridden"} 2']
+    assert counted(caller) == ["card=ask outcome=overridden page=muscle-fasciculation: 2"]
 
 
 def test_a_card_that_is_not_known_is_counted_as_such(caller: Caller) -> None:
     (ask,) = caller.cards(hook(CHART))
     send(caller, dismissed("4e0a3a1e-3283-4575-ab82-028d55fe2719"), dismissed(ask["uuid"]))
-    assert counted(caller)[0] == '{card="unknown",page="",outcome="overridden"} 1'
+    assert counted(caller)[0] == "card=unknown outcome=overridden page=: 1"
     assert len(counted(caller)) == 2
 
 
