@@ -153,7 +153,9 @@ class Services:
             open_ehr=lambda launch: self._ehr_reader(launch.issuer, launch.patient),
         )
 
-    def site(self, worker_alive: Callable[[], bool | None] = lambda: None) -> Site:
+    def site(
+        self, worker_alive: Callable[[], bool | None] = lambda: None, is_stopping: Callable[[], bool] = lambda: False
+    ) -> Site:
         """What the web application needs; `worker_alive` tells of this process's delivery worker."""
         settings = self.settings
         server = _authorization_server(settings, self.clock)
@@ -193,6 +195,7 @@ class Services:
             rate_limit=settings.rate_limit or (None if server is None else DEFAULT_RATE),
             make_pdf=pdf_maker(),
             worker_alive=worker_alive,
+            is_stopping=is_stopping,
             metrics=self.metrics,
         )
 

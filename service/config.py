@@ -183,6 +183,13 @@ class Settings(BaseSettings):
         le=366,
         description="How many days after its last change a form that was not sent can be opened again.",
     )
+    stop_seconds: float = Field(
+        default=8,
+        ge=0,
+        le=3600,
+        description="How long requests and deliveries that are under way may take once the process is told to end; "
+        "less than its process manager waits.",
+    )
     log_level: LogLevel = Field(
         default=LogLevel.INFO,
         description="`DEBUG`, `INFO`, `WARNING` or `ERROR`; logs never hold answers or tokens.",

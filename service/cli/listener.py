@@ -1,14 +1,16 @@
-"""Waitress, run in the main thread until a signal, or beside it in a thread."""
+"""Waitress, run in a thread until it is told to stop."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import Any
 
 from flask import Flask
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 THREADS = 8
@@ -17,6 +19,8 @@ MAX_RECEIVED_BYTES = 128 * 1024 * 1024
 
 MAX_CONNECTIONS = 800
 SILENCE_SECONDS = 30
+_LOOK_SECONDS = 0.02
+_THREADS_END_SECONDS = 1
 
 
 class Listener:
@@ -42,6 +46,7 @@ class Listener:
             trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if trusted_proxy else set(),
             clear_untrusted_proxy_headers=True,
         )
+        self._thread = threading.Thread(target=self._server.run, name="server", daemon=True)
 
     @property
     def address(self) -> str:
@@ -51,21 +56,44 @@ class Listener:
         port = several[0][1] if several else self._server.effective_port
         return f"http://[{self._host}]:{port}" if ":" in self._host else f"http://{self._host}:{port}"
 
-    def run(self) -> None:
-        """Serve until SystemExit or KeyboardInterrupt is raised in this thread; answers under way are finished."""
-        self._server.run()
-        wasyncore.close_all(self._sockets, ignore_all=True)
+    def start(self) -> None:
+        """Serve in a thread until `stop`."""
+        self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Whether it serves."""
+        return self._thread.is_alive()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Take no connection any more, finish the answers that are under way within `timeout_seconds`, and end."""
+        self._in_loop(self._close_doors)
+        deadline = monotonic() + timeout_seconds
+        while self._is_answering() and monotonic() < deadline:
+            sleep(_LOOK_SECONDS)
+        # Closed in its own thread, the server's loop ends by itself.
+        self._in_loop(lambda: wasyncore.close_all(self._sockets, ignore_all=True))
+        self._thread.join()
+        self._server.task_dispatcher.shutdown(timeout=_THREADS_END_SECONDS)
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Serve in a thread while the block runs."""
-        thread = threading.Thread(target=self._server.run, name="server", daemon=True)
-        thread.start()
+        self.start()
         try:
             yield
         finally:
-            # Closed in its own thread, the server's loop ends by itself.
-            trigger = next(entry for entry in self._sockets.values() if hasattr(entry, "pull_trigger"))
-            trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets, ignore_all=True))
-            thread.join()
-            self._server.task_dispatcher.shutdown()
+            self.stop(0)
+
+    def _in_loop(self, act: Callable[[], None]) -> None:
+        trigger = next(entry for entry in self._sockets.values() if hasattr(entry, "pull_trigger"))
+        trigger.pull_trigger(act)
+
+    def _close_doors(self) -> None:
+        for entry in list(self._sockets.values()):
+            if getattr(entry, "accepting", False):
+                # Not the server's own `close`, which ends what wakes its loop too.
+                wasyncore.dispatcher.close(entry)
+
+    def _is_answering(self) -> bool:
+        channels = [entry for entry in list(self._sockets.values()) if isinstance(entry, HTTPChannel)]
+        return any(one.requests or one.request is not None or one.total_outbufs_len for one in channels)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from types import FrameType
+from time import monotonic
 
 import click
 from prometheus_client import start_http_server
@@ -12,13 +11,12 @@ from prometheus_client import start_http_server
 from service.bootstrap import Services, start
 from service.cli.console import EXIT_FAULT, configure_logging, fail, read_settings
 from service.cli.listener import Listener
+from service.cli.stopping import hold_signals, until_told
 from service.cli.worker import DeliveryThreads
-from service.config import PREFIX, ConfigurationInvalid, check_listening
+from service.config import PREFIX, ConfigurationInvalid, Settings, check_listening
 from service.records.delivery import DeliveryReport
 from service.records.outbox import State
 from service.web.app import create_app
-
-STOP_SECONDS = 5.0
 
 
 @click.command()
@@ -26,7 +24,7 @@ STOP_SECONDS = 5.0
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--no-deliver", is_flag=True, help="Leave deliveries to 'symptom-intake deliver'.")
 def serve(host: str, port: int, no_deliver: bool) -> None:
-    """Serve HTTP, and deliver to the FHIR server that is set. SIGTERM or Ctrl-C ends both.
+    """Serve HTTP, and deliver to the FHIR server that is set. SIGTERM or Ctrl-C ends both, in order.
 
     \b
     Examples:
@@ -38,21 +36,27 @@ def serve(host: str, port: int, no_deliver: bool) -> None:
     configure_logging(settings.log_level, settings.log_format)
     services = start(settings)
     worker = DeliveryThreads(services)
-    app = create_app(services.site((lambda: None) if no_deliver else worker.alive))
+    stopping = threading.Event()
+    app = create_app(services.site((lambda: None) if no_deliver else worker.alive, stopping.is_set))
     try:
         listener = Listener(app, host, port, settings.trusted_proxy)
     except OSError as fault:
         fail(f"Cannot listen on {host} port {port}: {fault.strerror}. Choose another with --port.")
-    _end_on_signals()
+    hold_signals()
     if not no_deliver:
         worker.start()
+    listener.start()
     click.echo(f"Symptom Intake serves {listener.address}/ (FHIR: {listener.address}/fhir)")
     click.echo(_delivery_line(services, no_deliver=no_deliver))
-    try:
-        listener.run()
-    finally:
-        worker.stop(STOP_SECONDS)
-        services.store.close()
+    if not until_told(listener.is_alive):
+        fail("The HTTP server ended by itself; the log has the reason.")
+    click.echo(_stopping_line(settings))
+    deadline = monotonic() + settings.stop_seconds
+    stopping.set()
+    worker.begin_stop()
+    listener.stop(settings.stop_seconds)
+    worker.stop(deadline - monotonic())
+    services.store.close()
     click.echo("Stopped.")
 
 
@@ -79,6 +83,7 @@ def deliver(once: bool, metrics_host: str, metrics_port: int | None) -> None:
         if once:
             _deliver_once(services)
             return
+        hold_signals()
         if metrics_port is not None:
             _serve_metrics(services, metrics_host, metrics_port)
         _deliver_until_told(services)
@@ -93,6 +98,10 @@ def _delivery_line(services: Services, *, no_deliver: bool) -> str:
     if no_deliver:
         return f"Responses wait for 'symptom-intake deliver' to bring them to {named}."
     return f"Delivering to {named}."
+
+
+def _stopping_line(settings: Settings) -> str:
+    return f"Stopping: what is under way has {settings.stop_seconds:g} seconds. Tell it again to end it at once."
 
 
 def _deliver_once(services: Services) -> None:
@@ -116,27 +125,15 @@ def _serve_metrics(services: Services, host: str, port: int) -> None:
 
 def _deliver_until_told(services: Services) -> None:
     worker = DeliveryThreads(services)
-    _end_on_signals()
     worker.start()
     click.echo(_delivery_line(services, no_deliver=False))
-    try:
-        threading.Event().wait()
-    except (SystemExit, KeyboardInterrupt):
-        click.echo("Stopped.")
-    finally:
-        worker.stop(STOP_SECONDS)
+    until_told()
+    click.echo(_stopping_line(services.settings))
+    worker.stop(services.settings.stop_seconds)
+    click.echo("Stopped.")
 
 
 def _report_line(report: DeliveryReport) -> str:
     letter = report.letter
     why = f": {letter.problem.text}" if letter.problem else ""
     return f"Delivery {letter.id} of QuestionnaireResponse/{letter.response_id}: {letter.state.value}{why}"
-
-
-def _end_on_signals() -> None:
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    raise SystemExit(0)

@@ -7,6 +7,8 @@ import threading
 from time import monotonic
 
 from service.bootstrap import Services
+from service.errors import Unavailable
+from service.records.delivery import Delivery
 from service.web.errors import describe
 
 RESTART_SECONDS = 10.0
@@ -24,7 +26,8 @@ class DeliveryThreads:
         self._services = services
         self._stop = threading.Event()
         self._failed: set[str] = set()
-        # Daemons: a server that holds its answer back must not keep the process from ending; leases run out.
+        self._deliveries: dict[str, Delivery] = {}
+        # Daemons: a server that holds its answer back must not keep the process from ending.
         self._threads = [
             threading.Thread(target=self._run, args=(target,), name=f"delivery-{number}", daemon=True)
             for number, target in enumerate(services.targets)
@@ -35,13 +38,22 @@ class DeliveryThreads:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, timeout_seconds: float) -> None:
-        """Ends after the deliveries that are under way, or after `timeout_seconds` without them."""
+    def begin_stop(self) -> None:
+        """Lets no delivery begin any more."""
         self._stop.set()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Ends after the deliveries that are under way. What takes longer than `timeout_seconds` others may take up."""
+        self.begin_stop()
         deadline = monotonic() + timeout_seconds
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - monotonic()))
+        for delivery in self._deliveries.values():
+            try:
+                delivery.release()
+            except Unavailable:
+                log.warning("a delivery could not be given back: it waits until its lease runs out")
 
     def alive(self) -> bool | None:
         """Whether deliveries are being made to every target; None when there is none."""
@@ -52,7 +64,7 @@ class DeliveryThreads:
     def _run(self, target: str) -> None:
         idle_seconds = self._services.settings.delivery_poll_seconds
         while not self._stop.is_set():
-            delivery = self._services.delivery(target)
+            delivery = self._deliveries[target] = self._services.delivery(target)
             try:
                 self._failed.discard(target)
                 delivery.run(self._stop, idle_seconds, self._services.metrics.count_delivery)

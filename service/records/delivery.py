@@ -57,7 +57,8 @@ class _LeaseLost(Exception):
 
 
 class Delivery:
-    """A worker for the target `server`. Not shared between threads; any number of workers may run beside each other.
+    """A worker for the target `server`. Not shared between threads, but for `release`; any number of workers may run
+    beside each other.
 
     `owner` names the worker in the letters it leases; `lease` must exceed the longest delivery; `at_most` letters are
     under way at a time, those of other workers counted. `servers` gives the server with the right to write one letter,
@@ -87,6 +88,7 @@ class Delivery:
         self._at_most = at_most
         self._takes_transactions: bool | None = None
         self._answering = Target(server.base_url)
+        self._under_way: Letter | None = None
 
     def run(
         self, stop: Event, idle_seconds: float = 1.0, on_report: Callable[[DeliveryReport], None] = lambda report: None
@@ -120,6 +122,22 @@ class Delivery:
             return None
         if letter.state is not State.LEASED:
             return self._report(letter, (), recorded=True)
+        self._under_way = letter
+        try:
+            return self._outcome(letter)
+        finally:
+            self._under_way = None
+
+    def release(self) -> None:
+        """Give back the letter that is under way, for another worker to take at once. Called from another thread.
+
+        What this one still sends, its successor meets there, as after a lost answer. Raises Unavailable.
+        """
+        letter = self._under_way
+        if letter is not None and self._store.change(letter, outbox.released(letter, self._clock())):
+            log.info("letter %d of response %s: released", letter.id, letter.response_id)
+
+    def _outcome(self, letter: Letter) -> DeliveryReport:
         try:
             self._server = self._server_for(letter)
             placements = self._deliver(letter)

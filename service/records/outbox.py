@@ -5,7 +5,7 @@ stands (`Letter.leases` is the fence), so that a worker whose lease ran out cann
 
     pending ──take──► leased ──delivered──► delivered
        ▲                │
-       ├── postponed, failed, conflicted ◄──┤
+       ├── postponed, failed, conflicted, released ◄──┤
        │                └── buried, or failed too often ──► dead
        └──────────────── retried ◄────────────────────────────┤
                                      pending, dead ──discarded──► discarded
@@ -186,6 +186,12 @@ def renewed(letter: Letter, now: datetime, lease: timedelta) -> Letter:
     """`letter` held by its worker for another `lease` from `now`."""
     _expect(letter, State.LEASED)
     return replace(letter, leased_until=now + lease, changed_at=now)
+
+
+def released(letter: Letter, now: datetime) -> Letter:
+    """`letter` given back by a worker that ends, due as it was; nothing is counted."""
+    _expect(letter, State.LEASED)
+    return _settled(letter, State.PENDING, now, letter.problem)
 
 
 def delivered(letter: Letter, now: datetime) -> Letter:

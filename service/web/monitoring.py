@@ -51,6 +51,9 @@ class Check:
     reason: str = ""
 
 
+_STOPPING = Check("process", Health.FAIL, "This process is stopping; ask another.")
+
+
 def readiness(store: Store, worker_alive: Callable[[], bool | None], targets_set: Collection[str]) -> list[Check]:
     """Whether responses can be accepted and delivered to the FHIR servers that are set, part by part."""
     try:
@@ -88,7 +91,7 @@ def monitoring_routes(app: Flask, site: Site) -> Blueprint:
 
     @routes.get("/health/ready")
     def ready() -> ResponseReturnValue:
-        checks = readiness(site.store, site.worker_alive, site.targets)
+        checks = [_STOPPING] if site.is_stopping() else readiness(site.store, site.worker_alive, site.targets)
         worst = next((health for health in (Health.FAIL, Health.WARN) if _any(checks, health)), Health.PASS)
         return {"status": worst.value, "checks": [_as_json(check) for check in checks]}, _status(worst)
 

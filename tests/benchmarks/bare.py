@@ -8,6 +8,7 @@ It opens the database as the service does, and says where it listens.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 
 from flask import Flask, request
@@ -41,4 +42,5 @@ if __name__ == "__main__":
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     listener = Listener(bare_app(sys.argv[1]), "127.0.0.1", 0)
     print(listener.address, flush=True)
-    listener.run()
+    with listener.running():
+        signal.pause()

@@ -128,6 +128,29 @@ class TestCrashes:
         assert only_letter(store).problem.status == 400  # type: ignore[union-attr]
         assert store.placements(server.base_url, IDS[0]) == ()
 
+    def test_what_is_given_back_under_way_is_taken_at_once(
+        self, store: Database, server: ScriptedServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ending, successor = worker(store, server, clock, "ending"), worker(store, server, clock, "successor")
+        deliver, ends = server.send, [ending]
+
+        def released(*request: Any) -> Answer:
+            if request[1] == "" and ends:
+                ends.pop().release()
+                assert successor.run_once().letter.state is State.DELIVERED  # type: ignore[union-attr]
+            return deliver(*request)
+
+        monkeypatch.setattr(server, "send", released)
+        late = ending.run_once()
+        assert late is not None
+        assert late.recorded is False
+        assert (only_letter(store).state, only_letter(store).attempts) == (State.DELIVERED, 1)
+
+    def test_nothing_is_given_back_where_nothing_is_under_way(self, store: Database, delivery: Delivery) -> None:
+        delivery.run_once()
+        delivery.release()
+        assert only_letter(store).state is State.DELIVERED
+
     def test_the_loop_outlives_an_unavailable_database(
         self, store: Database, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
     ) -> None:

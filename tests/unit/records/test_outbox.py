@@ -70,6 +70,11 @@ def test_a_letter_that_always_kills_its_worker_dies() -> None:
     assert last.problem.reason is Reason.WORKER_LOST
 
 
+def test_what_a_worker_gives_back_is_due_at_once_and_counts_nothing() -> None:
+    back = outbox.released(replace(LEASED, problem=PROBLEM), LATER)
+    assert back == replace(PENDING, leases=1, problem=PROBLEM, changed_at=LATER)
+
+
 def test_delivered() -> None:
     done = outbox.delivered(replace(LEASED, problem=PROBLEM), LATER)
     assert (done.state, done.attempts, done.problem, done.changed_at) == (State.DELIVERED, 1, None, LATER)
@@ -116,6 +121,7 @@ def test_discarding_keeps_why() -> None:
 
 ALLOWED = {
     "take": {State.PENDING, State.LEASED},
+    "released": {State.LEASED},
     "delivered": {State.LEASED},
     "postponed": {State.LEASED},
     "failed": {State.LEASED},
@@ -127,6 +133,7 @@ ALLOWED = {
 }
 ARGUMENTS = {
     "take": ("worker", NOW, LEASE),
+    "released": (NOW,),
     "delivered": (NOW,),
     "postponed": (PROBLEM, NOW, NOW),
     "failed": (PROBLEM, NOW, 0.0),
