@@ -90,10 +90,21 @@ def untranslated(resource: Json, language: str) -> Iterator[str]:
     """
     if _is_in(resource, language):
         return
-    kind = resource["resourceType"]
-    for path, element, name in _texts(resource, kind, _READ.get(kind)):
+    for path, element, name in patient_texts(resource):
         if lookup(translations(element, name), language) is None:
             yield path
+
+
+def patient_texts(resource: Json) -> Iterator[tuple[str, Json, str]]:
+    """The texts in `resource` that patients read: path, the element that holds it, and its name there."""
+    kind = resource["resourceType"]
+    return _texts(resource, kind, _READ.get(kind))
+
+
+def without_translations(resource: Json) -> Json:
+    """`resource` with its own texts alone."""
+    bare: Json = _bare(resource)
+    return bare
 
 
 def _is_in(resource: Json, language: str) -> bool:
@@ -113,6 +124,20 @@ def _in_language(node: Any, language: str) -> Any:
             if found is not None:
                 copy[name] = known[found]
     return copy
+
+
+def _bare(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_bare(child) for child in node if not _is_translation(child)]
+    if not isinstance(node, dict):
+        return node
+    copy = {name: _bare(child) for name, child in node.items()}
+    return {name: child for name, child in copy.items() if child or child == node[name]}
+
+
+def _is_translation(node: Any) -> bool:
+    """Whether it is an extension with a translation, or a designation in a language."""
+    return isinstance(node, dict) and (node.get("url") == TRANSLATION or node.keys() == {"language", "value"})
 
 
 def _is_display(designation: Json) -> bool:

@@ -10,6 +10,7 @@ from service.packs.checks.coverage import coverage_issues
 from service.packs.checks.options import option_issues
 from service.packs.checks.references import reference_issues
 from service.packs.checks.rules import rule_issues
+from service.packs.checks.translations import translation_issues
 from service.packs.pack import Pack
 from service.packs.page import Page
 
@@ -25,5 +26,6 @@ def page_issues(page: Page, published: Pack | None = None) -> list[Issue]:
         *rule_issues(page.pack),
         *code_issues(page),
         *coverage_issues(page),
+        *translation_issues(page.pack),
     ]
     return found if published is None else [*found, *change_issues(page.pack, published)]

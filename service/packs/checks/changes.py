@@ -1,4 +1,4 @@
-"""A version of a page means one thing for ever: a change of meaning takes a new version."""
+"""A version of a page means one thing for ever: a change of meaning takes a new version; one more language is none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 from service.errors import Issue, IssueType, error
 from service.fhir.elements import canonical
 from service.fhir.json import Json
+from service.fhir.translation import languages, translated, without_translations
 from service.packs.pack import Pack
 
 _ABOUT: Final = frozenset({"text", "date", "publisher", "contact", "description", "purpose", "copyright", "meta"})
@@ -23,7 +24,7 @@ def change_issues(pack: Pack, published: Pack) -> Iterator[Issue]:
         earlier = before.pop((kind, canonical(artifact)), None)
         if earlier is None:
             continue
-        paths = list(_differences(_meaning(earlier), _meaning(artifact), f"{kind}/{artifact['id']}"))
+        paths = list(_changes(earlier, artifact, f"{kind}/{artifact['id']}"))
         if paths:
             shown = ", ".join(paths[:_MOST_SHOWN]) + (" and more" if len(paths) > _MOST_SHOWN else "")
             text = f"Version {artifact.get('version')} is published, but means something else here: {shown}."
@@ -35,8 +36,20 @@ def change_issues(pack: Pack, published: Pack) -> Iterator[Issue]:
             yield error(IssueType.CONFLICT, text, "Questionnaire.version")
 
 
+def _changes(earlier: Json, artifact: Json, path: str) -> Iterator[str]:
+    """What differs in the resource's own words, then what differs in each language that it was published in alone."""
+    own = list(_differences(_meaning(earlier), _meaning(artifact), path))
+    yield from own
+    for language in sorted(languages(earlier)):
+        before, after = (_meaning(translated(one, language)) for one in (earlier, artifact))
+        for changed in _differences(before, after, path):
+            if changed not in own:
+                yield f"{changed} ({language})"
+
+
 def _meaning(resource: Json) -> Json:
-    return {name: value for name, value in resource.items() if name not in _ABOUT}
+    about = {*_ABOUT, *(f"_{name}" for name in _ABOUT)}
+    return {name: value for name, value in without_translations(resource).items() if name not in about}
 
 
 def _differences(before: Any, after: Any, path: str) -> Iterator[str]:

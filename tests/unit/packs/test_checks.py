@@ -11,8 +11,10 @@ import pytest
 
 from service.adapters.git import folder_at
 from service.errors import NotFound
-from service.packs import load_pack
+from service.fhir.translation import TRANSLATION
+from service.packs import Pack, load_pack
 from service.packs.loader import review
+from tests.translating import add_translation, translate
 from tests.unit.packs.spoiling import PAGE, SDC, Edit, action, edit, question, template, variable
 
 EXPRESSION = {"language": "text/fhirpath", "expression": "true"}
@@ -243,6 +245,71 @@ def test_a_change_of_meaning_takes_a_new_version(page: Path, tmp_path: Path) -> 
 
     edit(page / "red-flags.json", lambda plan: plan.update(version="1.0.1"))
     assert [text for where, text in found(page, published=published) if "textEquivalent" in text] == []
+
+
+def changes(page: Path, published: Pack) -> list[str]:
+    return [text for _, text in found(page, published=published) if "is published" in text]
+
+
+def translation(element: dict[str, Any], name: str) -> dict[str, Any]:
+    """The part of the Spanish translation of a text that holds its words."""
+    found: dict[str, Any] = next(
+        part
+        for extension in element[f"_{name}"]["extension"]
+        if extension["url"] == TRANSLATION
+        for part in extension["extension"]
+        if part["url"] == "content"
+    )
+    return found
+
+
+def test_a_changed_translation_takes_a_new_version_and_one_more_language_none(page: Path, tmp_path: Path) -> None:
+    published = load_pack(Path(shutil.copytree(page, tmp_path / "published" / PAGE)))
+    edit(page / "red-flags.json", lambda plan: translate(plan, "fr"))
+    assert changes(page, published) == []
+
+    edit(
+        page / "red-flags.json",
+        lambda plan: translation(action(plan, "P1"), "textEquivalent").update(valueString="Espere."),
+    )
+    (text,) = changes(page, published)
+    assert "action[10].textEquivalent (es)" in text
+
+
+TRANSLATION_FAULTS: dict[str, tuple[Edit, str, str]] = {
+    "a sentence that lacks a language of the page": (
+        lambda plan: action(plan, "P1").pop("_textEquivalent"),
+        "action[10].textEquivalent",
+        "no translation to 'es'",
+    ),
+    "a number that is another one in a translation": (
+        lambda plan: translation(action(plan, "C1"), "textEquivalent").update(valueString="Dura más de 3 semanas."),
+        "action[20].textEquivalent",
+        "other numbers",
+    ),
+    "a translation that says nothing": (
+        lambda plan: action(plan, "P1")["_textEquivalent"]["extension"][0]["extension"].pop(),
+        "action[10]._textEquivalent",
+        "says nothing",
+    ),
+    "two translations to one language": (
+        lambda plan: add_translation(action(plan, "P1"), "textEquivalent", "Otra vez."),
+        "action[10]._textEquivalent",
+        "2 translations to 'es'",
+    ),
+    "a language that is none": (
+        lambda plan: add_translation(action(plan, "P1"), "title", "Otra vez.", "spanish"),
+        "action[10]._title",
+        "'spanish' is no language",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", TRANSLATION_FAULTS)
+def test_a_fault_of_a_translation(page: Path, fault: str) -> None:
+    change, where, said = TRANSLATION_FAULTS[fault]
+    edit(page / "red-flags.json", change)
+    assert any(place.endswith(where) and said in text for place, text in found(page)), found(page)
 
 
 def test_a_page_is_compared_with_a_git_revision(page: Path) -> None:
