@@ -229,7 +229,7 @@ def start(
     box = FernetBox(lambda: _secret_keys(settings))
     keys = SigningKeys(store, box, clock)
     ehrs = _ehrs(settings)
-    if ehrs:
+    if ehrs or settings.secret_key is not None:
         # What is wrong with them is told now, and not to the first patient who comes from an EHR.
         _secret_keys(settings)
     if any(_needs_keys(ehr) for ehr in ehrs.values()) and not store.signing_keys():
@@ -414,7 +414,11 @@ def _helplines(settings: Settings) -> Helplines:
 def _open(settings: Settings) -> Database:
     try:
         return open_database(settings.database_url)
-    except (ValueError, NewerSchema, OSError) as fault:
+    except OSError as fault:
+        raise ConfigurationInvalid(
+            f"{PREFIX}DATABASE_URL: {fault.filename}: {fault.strerror}; name a place where this service may make files"
+        ) from fault
+    except (ValueError, NewerSchema) as fault:
         raise ConfigurationInvalid(f"{PREFIX}DATABASE_URL: {fault}") from fault
 
 

@@ -16,15 +16,32 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from limits import parse_many
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.packs import PackInvalid
+from service.packs.loader import find_pages
 from service.records.ehr import ClientAuthentication, Ehr, WriteBack
 
 PREFIX = "SYMPTOM_INTAKE_"
 # A delivery asks for the server's abilities, and sends its transaction; one more where the first is refused.
 _REQUESTS_A_LEASE = 3
 DEFAULT_RATE = "600 per minute"
+# https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+_BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _TELEPHONE = re.compile(r"\+?[0-9][0-9 ()/.-]{1,28}")
+
+
+_REASONS: Mapping[str, str] = {
+    "missing": "is missing",
+    "extra_forbidden": "is not known; is it misspelt?",
+    "bool_parsing": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+    "string_type": "must be a text, in quotation marks",
+    "string_too_short": "must not be empty",
+    "tuple_type": "must be a list, in square brackets",
+}
 
 
 class ConfigurationInvalid(Exception):
@@ -226,6 +243,10 @@ class Settings(BaseSettings):
         for folder in value:
             if not folder.is_dir():
                 raise ValueError(f"there is no folder {folder}; name folders that exist, separated by '{os.pathsep}'")
+            try:
+                find_pages(folder)
+            except PackInvalid as fault:
+                raise ValueError(str(fault)) from fault
         return value
 
     @field_validator("fhir_server_url", "public_url", "auth_issuer")
@@ -239,6 +260,20 @@ class Settings(BaseSettings):
         if parts.username or parts.query or parts.fragment:
             raise ValueError("give the address alone, without user name, '?' or '#'")
         return value.rstrip("/")
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_base(cls, value: str | None) -> str | None:
+        if value is not None and value.endswith("/fhir"):
+            raise ValueError("leave /fhir out: it is added where it belongs")
+        return value
+
+    @field_validator("fhir_server_token")
+    @classmethod
+    def _bearer_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _BEARER_TOKEN.fullmatch(value.get_secret_value()):
+            raise ValueError("give the token alone: letters, digits and -._~+/=, without spaces or line breaks")
+        return value
 
     @field_validator("fhir_server_url", "auth_issuer")
     @classmethod
@@ -295,7 +330,10 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxy")
     @classmethod
     def _ip_address(cls, value: str | None) -> str | None:
-        return None if value is None else str(ip_address(value))
+        try:
+            return None if value is None else str(ip_address(value))
+        except ValueError as fault:
+            raise ValueError("give the proxy's IP address, such as 10.0.0.1") from fault
 
 
 def _sqlite_file(url: str) -> str | None:
@@ -334,6 +372,10 @@ def load_settings(**overrides: Any) -> Settings:
         )
     if settings.auth is Auth.SMART:
         _check_smart(settings)
+    elif settings.auth_issuer is not None:
+        raise ConfigurationInvalid(
+            f"{PREFIX}AUTH_ISSUER: it counts with {PREFIX}AUTH=smart alone; set that too, or leave it out"
+        )
     return settings
 
 
@@ -381,9 +423,14 @@ def variable_name(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def _explain(fault: Any) -> str:
-    reason = fault["msg"].removeprefix("Value error, ")
-    return f"{variable_name(str(fault['loc'][0]))}: {reason[:1].lower()}{reason[1:]}"
+def _explain(fault: ErrorDetails) -> str:
+    return f"{variable_name(str(fault['loc'][0]))}: {_reason(fault)}"
+
+
+def _reason(fault: ErrorDetails) -> str:
+    """What is wrong, in words for whoever writes settings; the value is not repeated."""
+    said = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    return _REASONS.get(fault["type"], f"{said[:1].lower()}{said[1:]}")
 
 
 def read_ehrs(path: Path) -> dict[str, Ehr]:
@@ -395,19 +442,24 @@ def read_ehrs(path: Path) -> dict[str, Ehr]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as fault:
         raise ConfigurationInvalid(f"{PREFIX}EHRS: {path} cannot be read: {fault}") from fault
-    found: dict[str, Ehr] = {}
-    for index, entry in enumerate(document.get("ehr", [])):
-        try:
-            ehr = _EhrEntry(**entry).ehr()
-        except ValidationError as refusal:
-            faults = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in refusal.errors())
-            raise ConfigurationInvalid(f"{PREFIX}EHRS: {path}, ehr {index + 1}: {faults}") from None
-        if ehr.cds_issuer is not None and any(one.cds_issuer == ehr.cds_issuer for one in found.values()):
-            raise ConfigurationInvalid(f"{PREFIX}EHRS: {path}, ehr {index + 1}: cds_issuer is another EHR's too")
-        found[ehr.issuer] = ehr
-    if not found:
+    try:
+        ehrs = [entry.ehr() for entry in _EhrFile.model_validate(document).ehr]
+    except ValidationError as refusal:
+        faults = "\n".join(f"{PREFIX}EHRS: {path}: {_place(one)} {_reason(one)}" for one in refusal.errors())
+        raise ConfigurationInvalid(faults) from None
+    if not ehrs:
         raise ConfigurationInvalid(f"{PREFIX}EHRS: {path} has no [[ehr]]")
-    return found
+    for name in ("issuer", "cds_issuer"):
+        named = [value for ehr in ehrs if (value := getattr(ehr, name)) is not None]
+        if twice := [value for value in named if named.count(value) > 1]:
+            raise ConfigurationInvalid(f"{PREFIX}EHRS: {path}: two EHRs have the {name} {twice[0]}; name each once")
+    return {ehr.issuer: ehr for ehr in ehrs}
+
+
+def _place(fault: ErrorDetails) -> str:
+    """Where in the file a fault is: "ehr 2, issuer:"."""
+    name, *below = [str(one + 1) if isinstance(one, int) else one for one in fault["loc"]]
+    return ", ".join([" ".join([name, *below[:1]]), *below[1:]]) + ":"
 
 
 def _is_encrypted(address: str) -> bool:
@@ -479,3 +531,11 @@ class _EhrEntry(BaseModel):
             cds_issuer=self.cds_issuer,
             cds_jwks_url=self.cds_jwks_url,
         )
+
+
+class _EhrFile(BaseModel):
+    """The whole file, checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ehr: tuple[_EhrEntry, ...] = ()

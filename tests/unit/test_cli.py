@@ -96,11 +96,25 @@ def test_usage_faults_end_with_2_and_a_sentence(arguments: list[str]) -> None:
     assert "Traceback" not in result.output
 
 
-def test_a_wrong_setting_ends_with_2_and_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SYMPTOM_INTAKE_AUTH", "smart")
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("AUTH", "smart", "AUTH_ISSUER: AUTH=smart needs"),
+        ("SECRET_KEY", "short", "SECRET_KEY: a key is 32 bytes"),
+        (
+            "DATABASE_URL",
+            "sqlite:////proc/intake/intake.db",
+            "DATABASE_URL: /proc/intake: No such file or directory; name",
+        ),
+    ],
+)
+def test_a_wrong_setting_ends_with_2_and_names_it(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(f"SYMPTOM_INTAKE_{variable}", value)
     result = _run("serve")
     assert result.exit_code == 2
-    assert "SYMPTOM_INTAKE_AUTH" in result.stderr
+    assert f"Error: SYMPTOM_INTAKE_{said}" in result.stderr
 
 
 def test_assess_prints_the_triage(tmp_path: Path, response: dict[str, Any]) -> None:

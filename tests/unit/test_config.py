@@ -56,7 +56,9 @@ def test_a_slash_at_the_end_of_an_address_does_not_matter(monkeypatch: pytest.Mo
 
 
 def test_folders_and_origins_are_lists(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()
+    for folder in (tmp_path, tmp_path / "b"):
+        folder.mkdir(exist_ok=True)
+        (folder / "questionnaire.json").touch()
     monkeypatch.setenv("SYMPTOM_INTAKE_PACKS", f"{tmp_path}{os.pathsep}{tmp_path / 'b'}")
     monkeypatch.setenv("SYMPTOM_INTAKE_CORS_ORIGINS", "https://a.example, http://localhost:3000/")
     settings = load_settings()
@@ -78,12 +80,18 @@ def test_the_token_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "mysql://db/intake", "sqlite:///"),
         ("DATABASE_URL", "postgresql://ada:secret@db", "postgresql://user@host/database"),
         ("PACKS", "/nowhere/at/all", "there is no folder /nowhere/at/all"),
+        ("PACKS", str(Path(__file__).parent), "no page in"),
+        ("PUBLIC_URL", "https://intake.example/fhir", "leave /fhir out"),
+        ("FHIR_SERVER_TOKEN", "secret\n", "without spaces or line breaks"),
+        ("AUTH_ISSUER", "https://login.example.org", "SYMPTOM_INTAKE_AUTH=smart alone"),
         ("AUTH_ISSUER", "http://login.example.org", "use https"),
         ("RATE_LIMIT", "many", "100 per minute"),
-        ("TRUSTED_PROXY", "proxy.example.org", "IPv4 or IPv6 address"),
+        ("TRUSTED_PROXY", "proxy.example.org", "such as 10.0.0.1"),
         ("AUTH", "none", "'open' or 'smart'"),
         ("LOG_LEVEL", "chatty", "'DEBUG'"),
-        ("MAX_BODY_BYTES", "lots", "valid integer"),
+        ("MAX_BODY_BYTES", "lots", "a whole number"),
+        ("STOP_SECONDS", "-1", "must be greater than or equal to 0"),
+        ("ALLOW_OPEN_ON_NETWORK", "maybe", "true or false"),
         ("CORS_ORIGINS", "https://a.example/path", "is no origin"),
         ("DELIVERY_LEASE_SECONDS", "30", "at least 3 times SYMPTOM_INTAKE_FHIR_SERVER_TIMEOUT_SECONDS"),
     ],
@@ -172,9 +180,12 @@ class TestEhrs:
         [
             ("", "no [[ehr]]"),
             ("[[ehr]", "cannot be read"),
-            ('[[ehr]]\nclient_id = "app"\n', "issuer"),
+            ("ehr = 3", "ehr: must be a list"),
+            (f"[[ehrs]]\n{EHR}", "ehrs: is not known"),
+            (f"[[ehr]]\n{EHR}[[ehr]]\n{EHR}", "two EHRs have the issuer https://ehr.example/fhir"),
+            ('[[ehr]]\nclient_id = "app"\n', "ehr 1, issuer: is missing"),
             ('[[ehr]]\nissuer = "http://ehr.example/fhir"\nclient_id = "app"\n', "https"),
-            (f'[[ehr]]\n{EHR}colour = "red"\n', "colour"),
+            (f'[[ehr]]\n{EHR}colour = "red"\n', "ehr 1, colour: is not known"),
             (f'[[ehr]]\n{EHR}authentication = "client-secret"\n', "client_secret goes with"),
             (f'[[ehr]]\n{EHR}client_secret = "s3cret"\n', "client_secret goes with"),
             (f'[[ehr]]\n{EHR}algorithm = "HS256"\n', "algorithm"),
@@ -183,8 +194,12 @@ class TestEhrs:
             (f'[[ehr]]\n{EHR}cds_jwks_url = "https://ehr.example/jwks"\n', "go together"),
             (f'[[ehr]]\n{EHR}cds_issuer = ""\ncds_jwks_url = "https://ehr.example/jwks"\n', "cds_issuer"),
             (f'[[ehr]]\n{EHR}cds_issuer = "x"\ncds_jwks_url = "http://ehr.example/jwks"\n', "https"),
-            (f'[[ehr]]\n{EHR}{CDS}[[ehr]]\nissuer = "https://b.example"\nclient_id = "b"\n{CDS}', "another EHR's"),
+            (
+                f'[[ehr]]\n{EHR}{CDS}[[ehr]]\nissuer = "https://b.example"\nclient_id = "b"\n{CDS}',
+                "two EHRs have the cds_issuer x",
+            ),
             (f'[[ehr]]\n{EHR}frame_origins = ["https://ehr.example/x"]\n', "origin"),
+            (f'[[ehr]]\n{EHR}frame_origins = "https://ehr.example"\n', "ehr 1, frame_origins: must be a list"),
         ],
     )
     def test_what_is_wrong_is_named_and_no_secret_is_told(self, tmp_path: Path, text: str, said: str) -> None:
