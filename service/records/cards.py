@@ -18,6 +18,7 @@ from service.packs import Pack
 from service.sdc.assessment import Assessment, RuleOutcome
 from service.sdc.chart_trigger import MAX_TITLE_LENGTH, ChartTrigger
 from service.sdc.triage import Priority, Source
+from service.sdc.vocabulary import DRAFT_STATUS
 
 # What makes markup within a line, and what makes addresses links: "://", "www." and "@". A patient's words never begin
 # a line.
@@ -38,6 +39,7 @@ _INDICATORS: Final = {
     Priority.ASAP: Indicator.WARNING,
     Priority.STAT: Indicator.CRITICAL,
 }
+_KEPT: Final = "This is as it was told when the answers came in: their version of the form cannot be judged anew here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,25 @@ class Result:
         """How pressing it is to clinicians; None when it is not."""
         # The rules are in the order of their levels, and priorities go with those.
         return _INDICATORS.get(self.assessment.fired[0].rule.priority)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptResult:
+    """What came of answers as it was told when they were accepted: `triage`, an Observation that has a level.
+
+    It stands for a Result where this release cannot judge by the version of the page that was answered. `priority` is
+    that of rules of its level now; None where there are none.
+    """
+
+    title: str
+    response: Json
+    triage: Json
+    priority: Priority | None
+
+    @property
+    def indicator(self) -> Indicator | None:
+        """How pressing it is to clinicians, a warning where that is not known; None when it is not."""
+        return Indicator.WARNING if self.priority is None else _INDICATORS.get(self.priority)
 
 
 def ask_card(uuid: str, pack: Pack, trigger: ChartTrigger, launch_url: str) -> Json:
@@ -75,10 +96,9 @@ def result_card(uuid: str, result: Result, indicator: Indicator, link: Json) -> 
     `link` is the CDS Hooks link to its summary, but for the label.
     """
     level = result.assessment.fired[0].rule.level
-    unfinished = "unfinished answers" if result.assessment.is_draft else "answers"
     return {
         "uuid": uuid,
-        "summary": _fitted(result.title, f", {unfinished} of {result.response['authored'][:10]}: {level.display}"),
+        "summary": _summary(result.title, result.response, level.display),
         "detail": "\n\n".join(_paragraphs(result)),
         "indicator": indicator.value,
         "source": {"label": result.title},
@@ -86,10 +106,27 @@ def result_card(uuid: str, result: Result, indicator: Indicator, link: Json) -> 
     }
 
 
+def kept_result_card(uuid: str, result: KeptResult, indicator: Indicator) -> Json:
+    """The card that tells of a kept result; it leads nowhere, because nobody can judge the answers anew."""
+    paragraphs = [markdown(note["text"]) for note in result.triage.get("note", [])]
+    return {
+        "uuid": uuid,
+        "summary": _summary(result.title, result.response, result.triage["valueCodeableConcept"]["text"]),
+        "detail": "\n\n".join([*paragraphs, _KEPT]),
+        "indicator": indicator.value,
+        "source": {"label": result.title},
+    }
+
+
 def markdown(text: str) -> str:
     """Markdown that shows `text` as it is: nothing in it is markup, HTML, or becomes a link by itself."""
     escaped = _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
     return re.sub("[&<>]", lambda match: _ENTITIES[match[0]], escaped)
+
+
+def _summary(title: str, response: Json, level: str) -> str:
+    answers = "unfinished answers" if response["status"] == DRAFT_STATUS else "answers"
+    return _fitted(title, f", {answers} of {response['authored'][:10]}: {level}")
 
 
 def _fitted(beginning: str, end: str) -> str:

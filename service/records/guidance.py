@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from service.errors import Forbidden, IssueType, PreconditionFailed, error
+from service.errors import Forbidden, Invalid, IssueType, PreconditionFailed, error
 from service.fhir.json import Json
 from service.packs import Pack
-from service.records.cards import Result, ask_card, result_card
+from service.records.cards import KeptResult, Result, ask_card, kept_result_card, result_card
 from service.records.ehr import Ehr, Ehrs
 from service.records.evaluation import Evaluation
 from service.records.feedback import CardKind, HookStore, IssuedCard
@@ -100,17 +100,36 @@ class Guidance:
     def _result(self, pack: Pack, responses: Sequence[Json], issuer: str | None, links: Links) -> Iterator[Card]:
         """The card of the latest result, if it is pressing. A draft has a result only when a danger sign was given."""
         for response in responses:
-            judged = self.evaluation.assess(response)
-            if judged.assessment.level is None:
+            result = self._judged(pack, response)
+            if result is None:
                 continue
-            result = Result(pack.title, response, judged.assessment, judged.plan.disclaimer)
             indicator = result.indicator
             if indicator is not None:
                 issued = self._issued(CardKind.RESULT, pack)
-                link = self._summary_link(response["id"], issuer, links)
-                body = result_card(issued.uuid, result, indicator, link)
+                if isinstance(result, KeptResult):
+                    body = kept_result_card(issued.uuid, result, indicator)
+                else:
+                    link = self._summary_link(response["id"], issuer, links)
+                    body = result_card(issued.uuid, result, indicator, link)
                 yield Card(body, issued, response)
             return
+
+    def _judged(self, pack: Pack, response: Json) -> Result | KeptResult | None:
+        """What came of `response`; None where no level was reached."""
+        try:
+            judged = self.evaluation.assess(response)
+        except Invalid:
+            # Not `exception`: its message may quote what a patient answered.
+            log.error("response %s cannot be judged anew; its result is told as it was kept", response["id"])  # noqa: TRY400
+            kept = self.store.stored(response["id"])
+            if kept is None or "valueCodeableConcept" not in kept.triage:
+                return None
+            level = kept.triage["valueCodeableConcept"]["coding"][0]["code"]
+            priority = next((rule.priority for rule in pack.plan.rules if rule.level.code == level), None)
+            return KeptResult(pack.title, response, kept.triage, priority)
+        if judged.assessment.level is None:
+            return None
+        return Result(pack.title, response, judged.assessment, judged.plan.disclaimer)
 
     def _summary_link(self, response_id: str, issuer: str | None, links: Links) -> Json:
         """Where a summary is read: by a launch where the EHR can launch this service, so that it is known who reads."""

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from service.bootstrap import Services
+from service.records.library import Library
 from service.web.app import create_app
 from tests.browser.files import served_folder
 from tests.integration.cds_hooks.conftest import (
@@ -170,6 +171,40 @@ class TestResults:
         answered("case-05")
         clock.now = AUTHORED + 400 * DAY
         assert kinds(caller.cards(hook(CHART))) == [WARNING, ASK]
+
+
+class TestResultsThatCannotBeJudgedAnew:
+    @pytest.fixture
+    def later(self, services: Services) -> Caller:
+        """The service once its release cannot compile the version of the page that was answered."""
+        site = services.site()
+        evaluation = replace(services.evaluation, pages=Library((), ()))
+        return Caller(create_app(replace(site, guidance=replace(site.guidance, evaluation=evaluation))).test_client())
+
+    @pytest.mark.parametrize(
+        ("case", "indicators"), [("case-01", []), ("case-04", []), ("case-05", ["warning"]), ("case-07", ["critical"])]
+    )
+    def test_they_are_as_pressing_as_they_were(
+        self, later: Caller, answered: Answered, case: str, indicators: list[str]
+    ) -> None:
+        answered(case)
+        assert [card["indicator"] for card in later.cards(hook(EMPTY))] == indicators
+
+    def test_they_are_told_as_they_were_kept_and_the_log_names_them(
+        self, later: Caller, answered: Answered, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        id_ = answered("case-08")
+        (card,) = later.cards(hook(EMPTY))
+        assert card["summary"].endswith(", answers of 2026-03-15: Same day or emergency")
+        fired, *_, why = card["detail"].split("\n\n")
+        assert fired.startswith("U7 Twitching while taking lithium or theophylline (Same day or emergency).")
+        assert "cannot be judged anew here" in why
+        assert f"response {id_} cannot be judged anew" in caplog.text
+
+    def test_they_keep_no_other_card_away(self, later: Caller, answered: Answered, clock: Clock) -> None:
+        answered("case-07")
+        clock.now = AUTHORED + 400 * DAY
+        assert [card["indicator"] for card in later.cards(hook(CHART))] == ["critical", "info"]
 
 
 class TestCharts:

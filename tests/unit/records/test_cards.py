@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 
 from service.packs import Pack, load_packs, shipped_pages
 from service.packs.vignettes import load_vignettes, vignette_response
-from service.records.cards import Indicator, Result, markdown, result_card
+from service.records.cards import Indicator, KeptResult, Result, markdown, result_card
 from service.sdc.assessment import Assessment, Reason, assess
 from service.sdc.context import read_response
 from service.sdc.triage import Source
@@ -41,7 +41,7 @@ def assessed(page: Pack, case: str, clock: Clock | None = None) -> Assessment:
 
 
 def result(assessment: Assessment, title: str = "Twitching", disclaimer: str = "No advice.") -> Result:
-    response = {"id": "r1", "authored": "2026-03-15T10:00:00+01:00"}
+    response = {"id": "r1", "status": "completed", "authored": "2026-03-15T10:00:00+01:00"}
     return Result(title, response, assessment, disclaimer)
 
 
@@ -110,3 +110,7 @@ def test_without_a_disclaimer_there_is_no_empty_paragraph(page: Pack) -> None:
     detail = result_card("u", result(assessed(page, "case-08"), disclaimer=""), Indicator.CRITICAL, LINK)["detail"]
     assert "\n\n\n" not in detail
     assert detail == detail.strip()
+
+
+def test_a_kept_result_of_a_level_that_no_rule_has_any_more_is_a_warning() -> None:
+    assert KeptResult("Twitching", {}, {}, None).indicator is Indicator.WARNING
