@@ -175,6 +175,11 @@ class TestEhrs:
         found = self.read(tmp_path, f"[[ehr]]\n{EHR}")
         assert found == {"https://ehr.example/fhir": Ehr("https://ehr.example/fhir", "ehr.example", "app")}
 
+    def test_a_file_that_is_no_text_cannot_be_read(self, tmp_path: Path) -> None:
+        (tmp_path / "ehrs.toml").write_bytes(b"\xff")
+        with pytest.raises(ConfigurationInvalid, match="cannot be read"):
+            read_ehrs(tmp_path / "ehrs.toml")
+
     @pytest.mark.parametrize(
         ("text", "said"),
         [

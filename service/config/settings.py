@@ -1,51 +1,29 @@
-"""Settings: environment variables SYMPTOM_INTAKE_*, read once at start and frozen."""
+"""What an operator can set: environment variables SYMPTOM_INTAKE_*, each checked by itself."""
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Mapping
-from difflib import get_close_matches
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from limits import parse_many
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.config.addresses import is_encrypted, is_origin
+from service.config.faults import PREFIX
 from service.packs import PackInvalid
 from service.packs.loader import find_pages
-from service.records.ehr import ClientAuthentication, Ehr, WriteBack
 
-PREFIX = "SYMPTOM_INTAKE_"
-# A delivery asks for the server's abilities, and sends its transaction; one more where the first is refused.
-_REQUESTS_A_LEASE = 3
 DEFAULT_RATE = "600 per minute"
 # https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _TELEPHONE = re.compile(r"\+?[0-9][0-9 ()/.-]{1,28}")
-
-
-_REASONS: Mapping[str, str] = {
-    "missing": "is missing",
-    "extra_forbidden": "is not known; is it misspelt?",
-    "bool_parsing": "must be true or false",
-    "int_parsing": "must be a whole number",
-    "float_parsing": "must be a number",
-    "string_type": "must be a text, in quotation marks",
-    "string_too_short": "must not be empty",
-    "tuple_type": "must be a list, in square brackets",
-}
-
-
-class ConfigurationInvalid(Exception):
-    """The settings cannot be used; the message names each variable at fault and how to mend it."""
 
 
 class Auth(StrEnum):
@@ -278,7 +256,7 @@ class Settings(BaseSettings):
     @field_validator("fhir_server_url", "auth_issuer")
     @classmethod
     def _encrypted(cls, value: str | None) -> str | None:
-        if value is not None and not _is_encrypted(value):
+        if value is not None and not is_encrypted(value):
             raise ValueError("use https; http is accepted for loopback addresses only (localhost, 127.0.0.1, ::1)")
         return value
 
@@ -293,7 +271,7 @@ class Settings(BaseSettings):
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            if not _is_origin(origin) and origin != "*":
+            if not is_origin(origin) and origin != "*":
                 raise ValueError(f"'{origin}' is no origin; write scheme and host, such as https://app.example.org")
         return value
 
@@ -339,203 +317,3 @@ class Settings(BaseSettings):
 def _sqlite_file(url: str) -> str | None:
     scheme, _, path = url.partition(":///")
     return path if scheme == "sqlite" and path else None
-
-
-def is_loopback(host: str) -> bool:
-    """True for a host name or address that only this machine reaches."""
-    if host.lower() == "localhost" or host.lower().endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_origin(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" == text
-
-
-def load_settings(**overrides: Any) -> Settings:
-    """The settings of the environment, with `overrides` (field names) standing over it.
-
-    Raises ConfigurationInvalid naming each variable at fault; the value of a variable is never repeated.
-    """
-    try:
-        settings = Settings(**overrides)
-    except ValidationError as refusal:
-        raise ConfigurationInvalid("\n".join(_explain(fault) for fault in refusal.errors())) from None
-    if settings.delivery_lease_seconds < _REQUESTS_A_LEASE * settings.fhir_server_timeout_seconds:
-        raise ConfigurationInvalid(
-            f"{PREFIX}DELIVERY_LEASE_SECONDS: must be at least {_REQUESTS_A_LEASE} times "
-            f"{PREFIX}FHIR_SERVER_TIMEOUT_SECONDS, or a second worker may begin before the first has ended"
-        )
-    if settings.auth is Auth.SMART:
-        _check_smart(settings)
-    elif settings.auth_issuer is not None:
-        raise ConfigurationInvalid(
-            f"{PREFIX}AUTH_ISSUER: it counts with {PREFIX}AUTH=smart alone; set that too, or leave it out"
-        )
-    return settings
-
-
-def _check_smart(settings: Settings) -> None:
-    if settings.auth_issuer is None:
-        raise ConfigurationInvalid(
-            f"{PREFIX}AUTH_ISSUER: AUTH=smart needs the issuer URL of the authorization server whose tokens are taken"
-        )
-    if settings.auth_audience is None and settings.public_url is None:
-        raise ConfigurationInvalid(
-            f"{PREFIX}PUBLIC_URL: AUTH=smart needs the address that clients use, because tokens are made for it "
-            f"(or {PREFIX}AUTH_AUDIENCE, where their audience is another)"
-        )
-    public = urlsplit(settings.public_url or "")
-    if public.scheme == "http" and not is_loopback(public.hostname or ""):
-        raise ConfigurationInvalid(f"{PREFIX}PUBLIC_URL: with AUTH=smart use https, or tokens can be read on the way")
-    if (settings.auth_client_id is None) != (settings.auth_client_secret is None):
-        raise ConfigurationInvalid(f"{PREFIX}AUTH_CLIENT_SECRET: set it together with {PREFIX}AUTH_CLIENT_ID")
-
-
-def check_listening(settings: Settings, host: str) -> None:
-    """Raises ConfigurationInvalid when `host` would offer an API without authentication to a network."""
-    if settings.auth is Auth.OPEN and not settings.allow_open_on_network and not is_loopback(host):
-        raise ConfigurationInvalid(
-            f"AUTH=open asks nobody for credentials, so it listens on loopback only, not on {host}.\n"
-            f"Use --host 127.0.0.1, or accept that anyone who reaches the port reads and writes every response: "
-            f"{PREFIX}ALLOW_OPEN_ON_NETWORK=true"
-        )
-
-
-def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """A sentence for each variable with our prefix that is no setting, with the nearest name there is."""
-    names = [variable_name(field) for field in Settings.model_fields]
-    sentences = []
-    for variable in sorted(environment):
-        if variable.upper().startswith(PREFIX) and variable.upper() not in names:
-            near = get_close_matches(variable.upper(), names, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            sentences.append(f"{variable} is no setting and is ignored.{hint}")
-    return sentences
-
-
-def variable_name(field: str) -> str:
-    """The environment variable of a field of `Settings`."""
-    return PREFIX + field.upper()
-
-
-def _explain(fault: ErrorDetails) -> str:
-    return f"{variable_name(str(fault['loc'][0]))}: {_reason(fault)}"
-
-
-def _reason(fault: ErrorDetails) -> str:
-    """What is wrong, in words for whoever writes settings; the value is not repeated."""
-    said = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be", 1)
-    return _REASONS.get(fault["type"], f"{said[:1].lower()}{said[1:]}")
-
-
-def read_ehrs(path: Path) -> dict[str, Ehr]:
-    """The EHRs in the TOML file at `path`, by issuer.
-
-    Raises ConfigurationInvalid naming the entry and what is wrong with it; a secret is never repeated.
-    """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as fault:
-        raise ConfigurationInvalid(f"{PREFIX}EHRS: {path} cannot be read: {fault}") from fault
-    try:
-        ehrs = [entry.ehr() for entry in _EhrFile.model_validate(document).ehr]
-    except ValidationError as refusal:
-        faults = "\n".join(f"{PREFIX}EHRS: {path}: {_place(one)} {_reason(one)}" for one in refusal.errors())
-        raise ConfigurationInvalid(faults) from None
-    if not ehrs:
-        raise ConfigurationInvalid(f"{PREFIX}EHRS: {path} has no [[ehr]]")
-    for name in ("issuer", "cds_issuer"):
-        named = [value for ehr in ehrs if (value := getattr(ehr, name)) is not None]
-        if twice := [value for value in named if named.count(value) > 1]:
-            raise ConfigurationInvalid(f"{PREFIX}EHRS: {path}: two EHRs have the {name} {twice[0]}; name each once")
-    return {ehr.issuer: ehr for ehr in ehrs}
-
-
-def _place(fault: ErrorDetails) -> str:
-    """Where in the file a fault is: "ehr 2, issuer:"."""
-    name, *below = [str(one + 1) if isinstance(one, int) else one for one in fault["loc"]]
-    return ", ".join([" ".join([name, *below[:1]]), *below[1:]]) + ":"
-
-
-def _is_encrypted(address: str) -> bool:
-    parts = urlsplit(address)
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
-
-
-class _EhrEntry(BaseModel):
-    """One [[ehr]] of the file, checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    issuer: str
-    client_id: str = Field(min_length=1)
-    name: str = ""
-    authentication: ClientAuthentication = ClientAuthentication.NONE
-    client_secret: SecretStr | None = None
-    write_back: WriteBack = WriteBack.LAUNCH
-    backend_client_id: str | None = None
-    algorithm: Literal["ES384", "RS384"] = "ES384"
-    frame_origins: tuple[str, ...] = ()
-    contact: str = ""
-    cds_issuer: str | None = Field(default=None, min_length=1)
-    cds_jwks_url: str | None = None
-
-    @field_validator("issuer")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        if not _is_encrypted(value):
-            raise ValueError("give the EHR's FHIR base URL; https, unless it is loopback")
-        return value.rstrip("/")
-
-    @field_validator("cds_jwks_url")
-    @classmethod
-    def _key_address(cls, value: str | None) -> str | None:
-        if value is not None and not _is_encrypted(value):
-            raise ValueError("give the address of the EHR's JWK Set; https, unless it is loopback")
-        return value
-
-    @field_validator("frame_origins")
-    @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if not _is_origin(origin):
-                raise ValueError(f"'{origin}' is no origin; write scheme and host, such as https://ehr.example.org")
-        return value
-
-    @model_validator(mode="after")
-    def _whole(self) -> _EhrEntry:
-        if (self.authentication is ClientAuthentication.SECRET) != (self.client_secret is not None):
-            raise ValueError("client_secret goes with authentication = 'client-secret', and only with it")
-        if (self.cds_issuer is None) != (self.cds_jwks_url is None):
-            raise ValueError("cds_issuer and cds_jwks_url go together: whom to trust, and by which keys")
-        return self
-
-    def ehr(self) -> Ehr:
-        """The entry as the service uses it."""
-        return Ehr(
-            issuer=self.issuer,
-            name=self.name or urlsplit(self.issuer).hostname or self.issuer,
-            client_id=self.client_id,
-            authentication=self.authentication,
-            client_secret=None if self.client_secret is None else self.client_secret.get_secret_value(),
-            write_back=self.write_back,
-            backend_client_id=self.backend_client_id,
-            algorithm=self.algorithm,
-            frame_origins=self.frame_origins,
-            contact=self.contact,
-            cds_issuer=self.cds_issuer,
-            cds_jwks_url=self.cds_jwks_url,
-        )
-
-
-class _EhrFile(BaseModel):
-    """The whole file, checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    ehr: tuple[_EhrEntry, ...] = ()

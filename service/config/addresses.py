@@ -1,0 +1,28 @@
+"""Web addresses in settings."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+
+def is_loopback(host: str) -> bool:
+    """True for a host name or address that only this machine reaches."""
+    if host.lower() == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_origin(text: str) -> bool:
+    """True for scheme and host alone, as browsers name where a page comes from."""
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" == text
+
+
+def is_encrypted(address: str) -> bool:
+    """True for https, and for http that does not leave this machine."""
+    parts = urlsplit(address)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
