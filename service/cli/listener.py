@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
+from service.web.errors import describe
+
 THREADS = 8
 # Beyond what any setting admits as a body, so that Flask refuses it with an OperationOutcome.
 MAX_RECEIVED_BYTES = 128 * 1024 * 1024
@@ -21,6 +24,8 @@ MAX_CONNECTIONS = 800
 SILENCE_SECONDS = 30
 _LOOK_SECONDS = 0.02
 _THREADS_END_SECONDS = 1
+
+log = logging.getLogger(__name__)
 
 
 class Listener:
@@ -46,7 +51,9 @@ class Listener:
             trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if trusted_proxy else set(),
             clear_untrusted_proxy_headers=True,
         )
-        self._thread = threading.Thread(target=self._server.run, name="server", daemon=True)
+        self.has_failed = False
+        self._on_failure: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
 
     @property
     def address(self) -> str:
@@ -56,13 +63,10 @@ class Listener:
         port = several[0][1] if several else self._server.effective_port
         return f"http://[{self._host}]:{port}" if ":" in self._host else f"http://{self._host}:{port}"
 
-    def start(self) -> None:
-        """Serve in a thread until `stop`."""
+    def start(self, on_failure: Callable[[], None] = lambda: None) -> None:
+        """Serve in a thread until `stop`; `on_failure` hears it should the server fail, and `has_failed` tells so."""
+        self._on_failure = on_failure
         self._thread.start()
-
-    def is_alive(self) -> bool:
-        """Whether it serves."""
-        return self._thread.is_alive()
 
     def stop(self, timeout_seconds: float) -> None:
         """Take no connection any more, finish the answers that are under way within `timeout_seconds`, and end."""
@@ -83,6 +87,15 @@ class Listener:
             yield
         finally:
             self.stop(0)
+
+    def _run(self) -> None:
+        try:
+            self._server.run()
+        except Exception as fault:  # noqa: BLE001 - a thread has nobody to raise to
+            log.error("the HTTP server failed: %s", describe(fault))  # noqa: TRY400
+            wasyncore.close_all(self._sockets, ignore_all=True)
+            self.has_failed = True
+            self._on_failure()
 
     def _in_loop(self, act: Callable[[], None]) -> None:
         trigger = next(entry for entry in self._sockets.values() if hasattr(entry, "pull_trigger"))

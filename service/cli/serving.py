@@ -11,7 +11,7 @@ from prometheus_client import start_http_server
 from service.bootstrap import Services, start
 from service.cli.console import EXIT_FAULT, configure_logging, fail, read_settings
 from service.cli.listener import Listener
-from service.cli.stopping import hold_signals, until_told
+from service.cli.stopping import hold_signals, tell, until_told
 from service.cli.worker import DeliveryThreads
 from service.config import PREFIX, ConfigurationInvalid, Settings, check_listening
 from service.records.delivery import DeliveryReport
@@ -45,10 +45,11 @@ def serve(host: str, port: int, no_deliver: bool) -> None:
     hold_signals()
     if not no_deliver:
         worker.start()
-    listener.start()
+    listener.start(on_failure=tell)
     click.echo(f"Symptom Intake serves {listener.address}/ (FHIR: {listener.address}/fhir)")
     click.echo(_delivery_line(services, no_deliver=no_deliver))
-    if not until_told(listener.is_alive):
+    until_told()
+    if listener.has_failed:
         fail("The HTTP server ended by itself; the log has the reason.")
     click.echo(_stopping_line(settings))
     deadline = monotonic() + settings.stop_seconds

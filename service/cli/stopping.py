@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable
 from typing import Final
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-_LOOK_SECONDS: Final = 1.0
 
 
 def hold_signals() -> None:
@@ -15,14 +14,14 @@ def hold_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
-def until_told(is_alive: Callable[[], bool] = lambda: True) -> bool:
-    """Return at the first of these signals, also one that came before; False when what `is_alive` tells of is not.
-
-    The next signal ends the process at once.
-    """
-    while (told := signal.sigtimedwait(_SIGNALS, _LOOK_SECONDS)) is None and is_alive():
-        pass
+def until_told() -> None:
+    """Return at the first of these signals, also one that came before. The next one ends the process at once."""
+    signal.sigwait(_SIGNALS)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-    return told is not None
+
+
+def tell() -> None:
+    """Tell this process to end, from a thread without which it is of no use."""
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -164,6 +165,14 @@ def test_a_delivery_that_takes_too_long_is_given_back_and_taken_by_another_at_on
     assert service.outbox() == {"delivered": 1}
     first, second = server.bundles
     assert first == second
+
+
+def test_a_process_that_was_frozen_for_a_while_goes_on(service: Service) -> None:
+    service.start("--no-deliver")
+    os.kill(service.pid, signal.SIGSTOP)
+    os.kill(service.pid, signal.SIGCONT)
+    assert requests.get(f"{service.address}/health/live", timeout=60).status_code == 200
+    assert service.stop() == 0
 
 
 def test_told_twice_it_ends_at_once(service: Service, server: SlowServer, make_response: MakeResponse) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from contextlib import ExitStack
+from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from flask import Flask, request
+from waitress.server import BaseWSGIServer
 
 from service.cli.listener import Listener
 
@@ -39,3 +41,18 @@ def test_who_calls_is_believed_of_the_trusted_proxy_alone(app: Flask, trusted_pr
     forwarded = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
     with listener.running():
         assert requests.get(listener.address, headers=forwarded, timeout=20).text == told
+
+
+def test_a_server_that_fails_is_told_of(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(server: BaseWSGIServer) -> None:
+        raise OSError("Too many open files")
+
+    monkeypatch.setattr(BaseWSGIServer, "run", fail)
+    failed = Event()
+    listener = Listener(app, "127.0.0.1", 0)
+    listener.start(failed.set)
+    assert failed.wait(20)
+    assert listener.has_failed
+    assert "the HTTP server failed: OSError at" in caplog.text
