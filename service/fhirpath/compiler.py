@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast
 
@@ -77,10 +77,14 @@ class Surroundings:
 class Compiler:
     """Compiles one expression; afterwards `variables` holds the names it reads behind %."""
 
-    def __init__(self, text: str, context_type: str | None, variables: Container[str] | None) -> None:
+    def __init__(
+        self, text: str, context_type: str | None, variables: Container[str] | None, types: Mapping[str, str]
+    ) -> None:
         self._text = text
         self._allowed = variables
-        self._resource = _resource_types(context_type)
+        resource = _resource_types(context_type)
+        named = {name: known_types(one) for name, one in types.items()}
+        self._types = {"resource": resource, "rootResource": resource, **named}
         self._surroundings = Surroundings(known_types(context_type))
         self._following = False
         self.variables: set[str] = set()
@@ -131,7 +135,7 @@ class Compiler:
         if self._allowed is not None and name not in self._allowed and name not in _ALWAYS:
             raise FhirPathError(self._text, syntax.position, f"there is no variable %{name} here")
         self.variables.add(name)
-        return variable(name, self._resource if name in ("resource", "rootResource") else None, place)
+        return variable(name, self._types.get(name), place)
 
     def _member(self, syntax: Member, near: Surroundings, place: Place) -> Code:
         name = syntax.name

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from service.fhirpath.code import Code
 from service.fhirpath.compiler import Compiler
@@ -45,19 +46,26 @@ class Expression:
         raise EvaluationError(self.text, 0, f"expected a Boolean, found {system_type(value)}")
 
 
+_NO_TYPES: Mapping[str, str] = MappingProxyType({})
+
+
 def compile_expression(
-    text: str, *, context_type: str | None = None, variables: Container[str] | None = None
+    text: str,
+    *,
+    context_type: str | None = None,
+    variables: Container[str] | None = None,
+    types: Mapping[str, str] = _NO_TYPES,
 ) -> Expression:
     """Compile `text`.
 
     `context_type` is the R4 type of the focus (`QuestionnaireResponse`, `QuestionnaireResponse.item`, `Coding`): names
     of elements are then checked along the types known; without it, a name that is no element of any R4 type is still
     an error. `%resource` is taken to be the resource that the type belongs to. `variables` are the names allowed behind
-    %, besides those FHIR defines; None allows any.
+    %, besides those FHIR defines; None allows any. `types` are R4 types of what some of them hold, by name.
     Raises FhirPathError for bad syntax, unknown functions, names, types, and wrong numbers of arguments; ValueError for
     a `context_type` that R4 does not have.
     """
     syntax = parse(text)
-    compiler = Compiler(text, context_type, variables)
+    compiler = Compiler(text, context_type, variables, types)
     code = compiler.compile(syntax)
     return Expression(text, frozenset(compiler.variables), link_ids(syntax), code)

@@ -157,7 +157,8 @@ def _paragraphs(result: Result) -> Iterator[str]:
 def _grounds(outcome: RuleOutcome) -> Iterator[str]:
     """The answers behind a rule, and where it comes from."""
     for reason in outcome.reasons:
-        yield f"“{markdown(reason.question)}” {markdown(', '.join(reason.answers)) or 'not answered'}"
+        when = "" if reason.told_on is None else f"On {reason.told_on}: "
+        yield f"{when}“{markdown(reason.question)}” {markdown(', '.join(reason.answers)) or 'not answered'}"
     if outcome.fault is not None:
         yield "Not all of this could be evaluated."
     yield f"Source: {'; '.join(_cited(source) for source in outcome.rule.sources)}"

@@ -10,6 +10,7 @@ from service.errors import Detail, Invalid, Issue, IssueType, Malformed, NotSupp
 from service.fhir.json import Json
 from service.fhir.structure import structure_issues
 from service.fhir.terminology import Terminology
+from service.packs import Pack
 from service.records.ports import Clock, NewId, Pages
 from service.sdc.assessment import Assessment, assess
 from service.sdc.compilation import compile_questionnaire
@@ -21,6 +22,9 @@ from service.sdc.triage import TriagePlan
 from service.sdc.validation import examine, validate
 
 RESPONSE_TYPE: Final = "QuestionnaireResponse"
+
+LookBack = Callable[[Pack, Json], tuple[Json, ...]]
+"""Finds the earlier responses that facts of a response to a page read, the newest authored first."""
 
 # Faults that leave every answer legible: what is missing is not assessed, and what is hidden or combined amiss is read
 # by the rules of the page. Any other fault could hide a danger sign, so nothing is concluded from such a response.
@@ -70,8 +74,10 @@ class Evaluation:
             return list(refusal.issues)
         return validate(questionnaire, response, self.clock())
 
-    def assess(self, response: Json, language: str | None = None) -> Judged:
+    def assess(self, response: Json, language: str | None = None, look_back: LookBack | None = None) -> Judged:
         """The triage of `response`, drafts included, by the published page it names; told in `language`, if it can be.
+
+        `look_back` finds what is kept of earlier responses; rules that look back see none without it.
 
         Raises Malformed (no QuestionnaireResponse) and Invalid (no such page, or answers that cannot be read).
         """
@@ -82,6 +88,8 @@ class Evaluation:
         if language is not None:
             pack = pack.in_language(language)
         context = self._legible(pack.questionnaire, response)
+        if look_back is not None:
+            context = context.looking_back(look_back(pack, response))
         assessment = assess(pack.plan, context)
         return Judged(pack.plan, context, assessment, triage_observation(pack.plan, assessment, context))
 

@@ -10,19 +10,20 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from service.errors import Forbidden, Invalid, IssueType, PreconditionFailed, error
 from service.fhir.json import Json
+from service.fhir.spans import span
 from service.packs import Pack
 from service.records.cards import KeptResult, Result, ask_card, kept_result_card, result_card
 from service.records.ehr import Ehr, Ehrs
 from service.records.evaluation import Evaluation
 from service.records.feedback import CardKind, HookStore, IssuedCard
 from service.records.hook_request import HookRequest
-from service.records.latest_answers import latest_answers
+from service.records.latest_answers import earlier_answers, latest_answers
 from service.records.ports import Clock, NewId, Store
 from service.records.prefetch import CONDITIONS, conditions_of, conditions_sent, query, templates
-from service.records.searchable import span
 from service.records.smart import SUMMARY_CONTEXT
 from service.records.succession import DRAFT
 from service.sdc.chart_trigger import ChartTrigger
@@ -117,7 +118,7 @@ class Guidance:
     def _judged(self, pack: Pack, response: Json) -> Result | KeptResult | None:
         """What came of `response`; None where no level was reached."""
         try:
-            judged = self.evaluation.assess(response)
+            judged = self.evaluation.assess(response, look_back=partial(earlier_answers, self.store))
         except Invalid:
             # Not `exception`: its message may quote what a patient answered.
             log.error("response %s cannot be judged anew; its result is told as it was kept", response["id"])  # noqa: TRY400

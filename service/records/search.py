@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from service.errors import Invalid, IssueType, error
 from service.fhir.json import Json
-from service.records.searchable import PARAMETERS, PATIENT_PARAMETERS, Kind, span
+from service.fhir.spans import span
+from service.records.searchable import PARAMETERS, PATIENT_PARAMETERS, Kind
 
 DEFAULT_COUNT: Final = 50
 MAX_COUNT: Final = 1000

@@ -36,6 +36,7 @@ from service.records.idempotency import (
     selected_identifier,
 )
 from service.records.identity import identified
+from service.records.latest_answers import earlier_answers
 from service.records.matching import is_within
 from service.records.narrative import with_narrative
 from service.records.ports import (
@@ -320,6 +321,7 @@ class Intake:
         warnings = (*issues, *noted, *(note for note in notes if note.detail not in known))
         stored_response = _identified(accepted, place, now)
         context = read_response(pack.questionnaire, stored_response, now)
+        context = context.looking_back(earlier_answers(self.store, pack, stored_response))
         assessment = assess(pack.plan, context)
         _log_faults(assessment, pack)
         triage = triage_observation(pack.plan, assessment, context)

@@ -8,25 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 
 from service.errors import DomainError
 from service.fhir.elements import choice_key
 from service.fhir.json import Json
+from service.fhir.spans import span
 from service.fhirpath import EvaluationError
 from service.packs import Pack
 from service.packs.summary_layout import PLACES, SIDES, WHOLE_BODY, Line, Section
-from service.records.evaluation import Evaluation, Judged
-from service.records.latest_answers import latest_answers
+from service.records.evaluation import Evaluation, Judged, LookBack
+from service.records.latest_answers import earlier_answers, latest_answers
 from service.records.narrative import sentence
 from service.records.outbox import Letter, State
 from service.records.ports import Pages, Store
 from service.records.search import Bounds
-from service.records.searchable import span, subject_key
+from service.records.searchable import subject_key
 from service.records.succession import DRAFT
 from service.sdc.answers import answer_text
 from service.sdc.comparison import AnswerKey, answer_key
+from service.sdc.look_back import looked_back_at
 from service.sdc.triage import Level
 
 NOT_ASKED: Final = "not asked"
@@ -224,10 +226,10 @@ class Summaries:
 
         Raises Invalid where its answers cannot be read.
         """
-        reading = self._reading(response)
+        reading = self._reading(response, partial(earlier_answers, self.store))
         others = [one for one in self._others(reading, within) if one["id"] != response["id"]]
-        readings = {str(one["id"]): self._readable(one) for one in others} | {str(response["id"]): reading}
         ordered = sorted([*others, response], key=lambda one: span(one["authored"]))
+        readings = {str(one["id"]): self._readable(one, ordered) for one in others} | {str(response["id"]): reading}
         place = ordered.index(response)
         timeline = tuple(_point(one, readings[one["id"]], is_shown=one is response) for one in ordered)
         before = [readings[one["id"]] for one in ordered[:place] if one["status"] != DRAFT]
@@ -251,16 +253,16 @@ class Summaries:
         found = latest_answers(self.store, reading.pack.url, subject, within)
         return [one for one in found if one["status"] != DRAFT]
 
-    def _reading(self, response: Json) -> Reading:
-        judged = self.evaluation.assess(response)
+    def _reading(self, response: Json, look_back: LookBack) -> Reading:
+        judged = self.evaluation.assess(response, look_back=look_back)
         pack = self.pages.resolve(response["questionnaire"])
         assert pack is not None, "it was just judged by this page"
         return Reading(response, pack, judged)
 
-    def _readable(self, response: Json) -> Reading | None:
-        """The reading of another response; None where this release cannot judge it any more."""
+    def _readable(self, response: Json, others: Sequence[Json]) -> Reading | None:
+        """The reading of another response, among the others; None where this release cannot judge it any more."""
         try:
-            return self._reading(response)
+            return self._reading(response, lambda _, one: looked_back_at(one, others))
         except (DomainError, EvaluationError):
             return None
 

@@ -6,12 +6,12 @@ the level. Of a draft only the rules of the highest level are judged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from service.fhir.json import Json
-from service.fhirpath import Environment, EvaluationError, Node
+from service.fhirpath import Environment, EvaluationError, Node, index_items, json_value
 from service.fhirpath import Item as Value
 from service.sdc import vocabulary as sdc
 from service.sdc.answers import answer_label, answer_text
@@ -31,7 +31,8 @@ class RuleState(StrEnum):
 class Reason:
     """A question behind a rule's outcome, as asked, and its answers as given; no answers: it is still open.
 
-    `labels` are the answers in the words that the person chose them by, `given` as the response has them.
+    `labels` are the answers in the words that the person chose them by, `given` as the response has them. `told_on` is
+    the date (YYYY-MM-DD) of the earlier response that they stand in; None: they are of this one.
     """
 
     link_id: str
@@ -39,6 +40,7 @@ class Reason:
     answers: tuple[str, ...]
     labels: tuple[str, ...]
     given: tuple[Json, ...] = ()
+    told_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,17 @@ def _reasons(rule: Rule, context: ResponseContext, environment: Environment) -> 
         return
     literals = frozenset[str]().union(*(fact.literals for fact in true))
     yield from _answered(_all_of(true), literals, context)
+    yield from _told_before(rule, context, environment)
+
+
+def _told_before(rule: Rule, context: ResponseContext, environment: Environment) -> Iterator[Reason]:
+    """The answers of the newest earlier response by which alone the rule fires, to the questions that it looks at."""
+    link_ids = _all_of([fact for fact in rule.facts if fact.looks_back])
+    for one in context.previous if link_ids else ():
+        alone = replace(context, environment=environment).looking_back((one,))
+        if rule.expression.test([Node.of_resource(context.counted)], alone.environment) is True:
+            yield from _answered(link_ids, frozenset(), context, one)
+            return
 
 
 def _open_questions(rule: Rule, context: ResponseContext, environment: Environment) -> Iterator[Reason]:
@@ -205,17 +218,32 @@ def _all_of(facts: Sequence[Fact]) -> frozenset[str]:
     return frozenset[str]().union(*(fact.link_ids for fact in facts))
 
 
-def _answered(link_ids: frozenset[str], literals: frozenset[str], context: ResponseContext) -> Iterator[Reason]:
+def _answered(
+    link_ids: frozenset[str], literals: frozenset[str], context: ResponseContext, previous: Json | None = None
+) -> Iterator[Reason]:
+    """The answers to these questions, those with one of the codes `literals` if there are any; of this response, or of
+    a previous one."""
     if not link_ids:
         return
+    given = context.counted_answers if previous is None else _answers(previous)
+    told_on = None if previous is None else str(previous["authored"])[: len("2026-03-15")]
     for link_id, item in context.questionnaire.by_link_id.items():
         if link_id in link_ids:
-            answers = context.counted_answers.get(link_id, ())
+            answers = given.get(link_id, ())
             named = [answer for answer in answers if _code(answer) in literals]
             behind = named or answers
             texts = tuple(answer_text(item, answer) for answer in behind)
             labels = tuple(answer_label(item, answer) for answer in behind)
-            yield Reason(link_id, item.text, texts, labels, tuple(behind))
+            yield Reason(link_id, item.text, texts, labels, tuple(behind), told_on)
+
+
+def _answers(response: Json) -> Mapping[str, Sequence[Json]]:
+    """The answers of a complete response, by linkId."""
+    items = index_items(Node.of_resource(response)).anywhere
+    return {
+        link_id: [answer for one in found for answer in json_value(one).get("answer", [])]
+        for link_id, found in items.items()
+    }
 
 
 def _code(answer: Json) -> str | None:

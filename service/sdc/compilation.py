@@ -29,6 +29,7 @@ from service.sdc.questionnaire import (
     Option,
     Questionnaire,
     Variable,
+    look_back_hint,
     root_names,
 )
 
@@ -52,6 +53,9 @@ _VALUE_KEY: Mapping[ItemType, str] = MappingProxyType(
 )
 
 
+_TYPES: Mapping[str, str] = MappingProxyType({sdc.LOOK_BACK: "QuestionnaireResponse"})
+
+
 def compile_questionnaire(definition: Json, terminology: Terminology | None = None) -> Questionnaire:
     """The compiled form of a Questionnaire resource; `terminology` adds value sets beside the contained ones.
 
@@ -67,13 +71,16 @@ class _Compiler:
     terminology: Terminology
     issues: list[Issue] = field(default_factory=list)
     by_link_id: dict[str, Item] = field(default_factory=dict)
+    look_back: frozenset[str] = frozenset()
 
     def compile(self) -> Questionnaire:
         launch_contexts = frozenset(self._launch_contexts())
         population_names = frozenset(_population_names(self.definition))
         names = root_names(launch_contexts | population_names)
-        variables = self._variables(self.definition, "Questionnaire", names, "QuestionnaireResponse")
-        names |= {variable.name for variable in variables}
+        facts = names | {sdc.LOOK_BACK}
+        variables = self._variables(self.definition, "Questionnaire", facts, "QuestionnaireResponse")
+        self.look_back = _looking_back(variables)
+        names |= {variable.name for variable in variables} - self.look_back
         constraints = self._constraints(self.definition, "Questionnaire", names, "QuestionnaireResponse")
         items = self._items(self.definition, "Questionnaire", names, (), True)
         self._check_conditions()
@@ -87,6 +94,7 @@ class _Compiler:
             by_link_id=self.by_link_id,
             variables=variables,
             expressions={variable.name: variable.expression for variable in variables},
+            look_back=self.look_back,
             constraints=constraints,
             launch_contexts=launch_contexts,
             population_names=population_names,
@@ -244,14 +252,24 @@ class _Compiler:
             self._refuse(IssueType.NOT_SUPPORTED, reason, path)
             return None
         try:
-            return compile_expression(text, context_type=context, variables=names)
+            return compile_expression(text, context_type=context, variables=names, types=_TYPES)
         except FhirPathError as fault:
             name = f" (variable {source['name']})" if "name" in source else ""
-            self._refuse(IssueType.INVALID, f"The expression{name} cannot be compiled: {fault}", path)
+            hint = look_back_hint(text, self.look_back)
+            self._refuse(IssueType.INVALID, f"The expression{name} cannot be compiled: {fault}{hint}", path)
             return None
 
     def _refuse(self, code: IssueType, text: str, path: str) -> None:
         self.issues.append(error(code, text, path, Detail.QUESTIONNAIRE_UNUSABLE))
+
+
+def _looking_back(variables: Sequence[Variable]) -> frozenset[str]:
+    """The names of the variables that read earlier responses, themselves or through those before them."""
+    found: set[str] = set()
+    for variable in variables:
+        if variable.expression.variables & {sdc.LOOK_BACK, *found}:
+            found.add(variable.name)
+    return frozenset(found)
 
 
 def _option(element: Json) -> Option:

@@ -7,7 +7,7 @@ questions, and without an exclusive option ("none of these") that stands beside 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -19,6 +19,7 @@ from service.fhir.primitives import date_of, is_datetime
 from service.fhir.terminology import Terminology
 from service.fhirpath import Environment, Expression, Node, index_items, json_value
 from service.fhirpath import Item as Value
+from service.sdc import vocabulary as sdc
 from service.sdc.comparison import answer_key
 from service.sdc.enablement import Enablement, ExpressionTest, disabled_entries, hidden_link_ids, prune
 from service.sdc.items import Entry, Paired, Scope, pair
@@ -68,7 +69,8 @@ class ResponseContext:
     """A response (its shape already checked) read against its Questionnaire.
 
     `counted` is the response as assessment and extraction see it; `disabled` the entries that are hidden though they
-    stand in the response; `exclusive_conflicts` the entries where an exclusive option stands beside another answer.
+    stand in the response; `exclusive_conflicts` the entries where an exclusive option stands beside another answer;
+    `previous` are the earlier responses that facts read, the newest authored first.
     """
 
     questionnaire: Questionnaire
@@ -80,6 +82,7 @@ class ResponseContext:
     exclusive_conflicts: tuple[Entry, ...]
     counted: Json
     environment: Environment
+    previous: tuple[Json, ...] = ()
 
     @cached_property
     def counted_entries(self) -> Paired:
@@ -93,6 +96,15 @@ class ResponseContext:
         for entry in self.counted_entries.entries:
             answers.setdefault(entry.item.link_id, []).extend(entry.answers)
         return answers
+
+    def looking_back(self, previous: tuple[Json, ...]) -> ResponseContext:
+        """The same with these earlier responses, which nothing but the facts that read them depends on."""
+        if previous == self.previous:
+            return self
+        known = {sdc.LOOK_BACK: [Node.of_resource(one) for one in previous]}
+        root = self.environment.variables["resource"]
+        environment = Variables(self.environment, root, self.questionnaire.expressions, known).environment
+        return replace(self, previous=previous, environment=environment)
 
     def environment_of(self, entry: Entry) -> Environment:
         """What an expression on the entry's item sees: its own variables and those around it."""
@@ -144,6 +156,7 @@ def base_variables(
         "sct": ["http://snomed.info/sct"],
         "loinc": ["http://loinc.org"],
         "hidden": [],
+        sdc.LOOK_BACK: [],
         "exclusiveConflicts": [entry.item.link_id for entry in conflicts],
         "authoredDate": _authored_date(response, now),
         **{name: [] for name in questionnaire.launch_contexts | questionnaire.population_names},

@@ -104,7 +104,8 @@ def _told(reason: Reason, without_answer: str) -> str:
         label if label == term else f"{label} ({term})"
         for label, term in zip(reason.labels, reason.answers, strict=True)
     ]
-    return f"“{reason.question}” {', '.join(answers) or without_answer}".rstrip()
+    when = "" if reason.told_on is None else f"On {reason.told_on}: "
+    return f"{when}“{reason.question}” {', '.join(answers) or without_answer}".rstrip()
 
 
 def _source(source: Source) -> str:

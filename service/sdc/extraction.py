@@ -40,7 +40,7 @@ class Extraction:
 def compile_extraction(questionnaire: Questionnaire) -> Extraction:
     """The compiled extraction; raises nothing for what is wrong inside: see `Extraction.issues`."""
     root = extraction_elements(questionnaire)
-    expressions = ExpressionCompiler()
+    expressions = ExpressionCompiler(look_back=questionnaire.look_back)
     templates = compile_templates(root, expressions)
     definitions = compile_definitions(root, expressions)
     observations = compile_observations(root, expressions)

@@ -16,6 +16,7 @@ from service.fhirpath import Item as Value
 from service.fhirpath.focus import reads_focus
 from service.sdc.context import Variables
 from service.sdc.element_value import Incompatible
+from service.sdc.questionnaire import look_back_hint
 
 _SAME_EVERYWHERE: Final = frozenset({"resource", "rootResource", "questionnaire"})
 """Variables that mean the same for every item of a response."""
@@ -94,12 +95,14 @@ class ExtractionExpression:
 class ExpressionCompiler:
     """Compiles the expressions on the item `link_id` ("" for the root), and notes what stands wrong in `issues`.
 
-    `self_aware` gets the linkIds whose expressions read the item that they stand on by %context or %qitem.
+    `self_aware` gets the linkIds whose expressions read the item that they stand on by %context or %qitem; `look_back`
+    are the variables that they must not read.
     """
 
     issues: list[Issue] = field(default_factory=list)
     self_aware: set[str] = field(default_factory=set)
     link_id: str = ""
+    look_back: frozenset[str] = frozenset()
 
     def on(self, link_id: str) -> ExpressionCompiler:
         """The same for the expressions on another item."""
@@ -121,7 +124,8 @@ class ExpressionCompiler:
             expression = compile_expression(text, variables=names)
             is_shared = expression.variables <= _SAME_EVERYWHERE and not reads_focus(text)
         except FhirPathError as fault:
-            self.refuse(IssueType.INVALID, f"The expression cannot be compiled: {fault}", path)
+            hint = look_back_hint(text, self.look_back)
+            self.refuse(IssueType.INVALID, f"The expression cannot be compiled: {fault}{hint}", path)
             return None
         if not expression.variables.isdisjoint(_OF_THE_ITEM):
             self.self_aware.add(self.link_id)

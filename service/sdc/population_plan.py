@@ -17,7 +17,7 @@ from service.sdc import vocabulary as sdc
 from service.sdc.answering import Translations, translations
 from service.sdc.observations import Codes
 from service.sdc.queries import QueryTemplate, compile_query, resource_type_of
-from service.sdc.questionnaire import Item, Questionnaire, Variable
+from service.sdc.questionnaire import Item, Questionnaire, Variable, look_back_hint
 
 _ITEM = "QuestionnaireResponse.item"
 _RESPONSE = "QuestionnaireResponse"
@@ -173,7 +173,8 @@ class _Compiler:
                 return compile_query(source.get("name", ""), path, text, compiled)
             return compiled(text)
         except FhirPathError as fault:
-            self._refuse(IssueType.INVALID, f"An expression for population cannot be compiled: {fault}", path)
+            hint = look_back_hint(text, self.questionnaire.look_back)
+            self._refuse(IssueType.INVALID, f"An expression for population cannot be compiled: {fault}{hint}", path)
             return None
 
     def _refuse(self, code: IssueType, text: str, path: str) -> None:

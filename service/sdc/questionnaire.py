@@ -6,6 +6,7 @@ FHIR R4 Questionnaire (http://hl7.org/fhir/R4/questionnaire.html) with SDC STU4 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -131,7 +132,7 @@ class Questionnaire:
 
     `population_names` are the variables that hold what queries find while a response is populated, else nothing;
     `terminology` are the value sets and code systems at hand, the contained ones first; `weights` the ordinal values of
-    options by (system, code).
+    options by (system, code); `look_back` are the variables that read earlier responses, themselves or through others.
     """
 
     definition: Json
@@ -143,6 +144,7 @@ class Questionnaire:
     by_link_id: Mapping[str, Item]
     variables: tuple[Variable, ...]
     expressions: Mapping[str, Expression]
+    look_back: frozenset[str]
     constraints: tuple[Constraint, ...]
     launch_contexts: frozenset[str]
     population_names: frozenset[str]
@@ -153,7 +155,20 @@ class Questionnaire:
     @property
     def variable_names(self) -> frozenset[str]:
         """The names that an expression on the Questionnaire's root may read."""
+        return self.fact_names - self.look_back
+
+    @property
+    def fact_names(self) -> frozenset[str]:
+        """The same for a rule, which alone may look back at earlier responses: nothing else of a page hangs on them."""
         return root_names(self.launch_contexts | self.population_names) | {one.name for one in self.variables}
+
+
+def look_back_hint(text: str, look_back: frozenset[str]) -> str:
+    """Why the expression `text` cannot be compiled, if it reads earlier responses where it must not; else ""."""
+    names = "|".join(map(re.escape, {sdc.LOOK_BACK, *look_back}))
+    if re.search(rf"%`?(?:{names})\b", text) is None:
+        return ""
+    return ". Earlier responses are read by facts (root variables) alone, and such facts by rules alone"
 
 
 def root_names(others: frozenset[str]) -> frozenset[str]:

@@ -21,7 +21,7 @@ from service.fhir.terminology import Terminology, concept_property, concepts
 from service.fhirpath import Expression, FhirPathError, compile_expression
 from service.sdc import vocabulary as sdc
 from service.sdc.chart_trigger import ChartTrigger, compile_trigger
-from service.sdc.questionnaire import Questionnaire
+from service.sdc.questionnaire import Questionnaire, look_back_hint
 
 _STRING_LITERAL = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
@@ -78,11 +78,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A variable that a rule reads: the questions it rests on, and the codes it names."""
+    """A variable that a rule reads: the questions it rests on, the codes it names, and whether it looks back."""
 
     name: str
     link_ids: frozenset[str]
     literals: frozenset[str]
+    looks_back: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,15 +283,13 @@ class _Compiler:
         if len(conditions) != 1 or conditions[0].get("expression", {}).get("language") != "text/fhirpath":
             self._refuse(IssueType.INVALID, "A rule has exactly one condition, in text/fhirpath.", place)
             return None
-        names = self.questionnaire.variable_names | sdc.RULE_VARIABLES
+        names = self.questionnaire.fact_names | sdc.RULE_VARIABLES
+        text = conditions[0]["expression"].get("expression", "")
         try:
-            return compile_expression(
-                conditions[0]["expression"].get("expression", ""),
-                context_type="QuestionnaireResponse",
-                variables=names,
-            )
+            return compile_expression(text, context_type="QuestionnaireResponse", variables=names)
         except FhirPathError as fault:
-            self._refuse(IssueType.INVALID, f"The condition cannot be compiled: {fault}", place)
+            hint = look_back_hint(text, frozenset())
+            self._refuse(IssueType.INVALID, f"The condition cannot be compiled: {fault}{hint}", place)
             return None
 
     def _refuse(self, code: IssueType, text: str, path: str) -> None:
@@ -313,5 +312,6 @@ def facts_of(questionnaire: Questionnaire) -> dict[str, Fact]:
             variable.name,
             expression.link_ids.union(*(fact.link_ids for fact in read)),
             literals.union(*(fact.literals for fact in read)),
+            variable.name in questionnaire.look_back,
         )
     return facts

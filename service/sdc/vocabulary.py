@@ -78,5 +78,8 @@ RESPONSE_VARIABLES = frozenset({"authoredDate", "hidden", "exclusiveConflicts"})
 """Variables of this engine about the response as a whole: the calendar date of `authored` in its own offset, the
 linkIds of questions that enableWhen hides, and of those where an exclusive option stood beside another answer."""
 
+LOOK_BACK = "previous"
+"""Variable of this engine for facts: earlier responses of the same subject to the page, the newest authored first."""
+
 RULE_VARIABLES = frozenset({"fired", "notAssessed"})
 """Variables of this engine for rules about rules: the ids of the rules that fired, and of those not assessed."""

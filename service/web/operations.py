@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -12,7 +13,8 @@ from service.fhir.json import Json
 from service.fhir.outcome import operation_outcome
 from service.records.access import expect_subject
 from service.records.audit import Interaction
-from service.records.evaluation import RESPONSE_TYPE, refuse_inline
+from service.records.evaluation import RESPONSE_TYPE, LookBack, refuse_inline
+from service.records.latest_answers import earlier_answers
 from service.records.references import localised
 from service.records.scopes import Permission
 from service.web.audit import audit
@@ -47,7 +49,8 @@ def operation_routes(site: Site) -> Blueprint:
 
     @routes.route("/<resource_id>/$assess", methods=["GET", "POST"])
     def assess_instance(resource_id: str) -> ResponseReturnValue:
-        return _assess(site, _stored_input(site, resource_id, "questionnaire-response"))
+        given = _stored_input(site, resource_id, "questionnaire-response")
+        return _assess(site, given, partial(earlier_answers, site.store))
 
     @routes.post("/$extract")
     def extract_type() -> ResponseReturnValue:
@@ -121,10 +124,10 @@ def _validate(site: Site, given: Input) -> ResponseReturnValue:
     return fhir_answer(request, operation_outcome(issues))
 
 
-def _assess(site: Site, given: Input) -> ResponseReturnValue:
+def _assess(site: Site, given: Input, look_back: LookBack | None = None) -> ResponseReturnValue:
     if given.questionnaire is not None:
         raise refuse_inline()
-    return fhir_answer(request, site.evaluation.assess(given.response).observation)
+    return fhir_answer(request, site.evaluation.assess(given.response, look_back=look_back).observation)
 
 
 def _extract(site: Site, given: Input) -> ResponseReturnValue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
+from functools import partial
 
 from flask import Blueprint, Response, abort, make_response, render_template, request
 from flask.typing import ResponseReturnValue
@@ -13,6 +14,7 @@ from service.fhir.json import Json, dumps
 from service.packs import Pack
 from service.records.audit import Interaction
 from service.records.evaluation import RESPONSE_TYPE
+from service.records.latest_answers import earlier_answers
 from service.records.outbox import Letter, State
 from service.records.scopes import Permission
 from service.records.search import EVERYTHING, Bounds
@@ -54,7 +56,7 @@ def result_routes(site: Site) -> Blueprint:
         whereabouts = _whereabouts(site.store.letters_of(response_id), site.zone)
         if response["status"] == RETRACTED:
             return render_template("result/retracted.html", pack=pack, authored=authored, whereabouts=whereabouts)
-        judged = site.evaluation.assess(response)
+        judged = site.evaluation.assess(response, look_back=partial(earlier_answers, site.store))
         return render_template(
             "result/result.html",
             pack=pack,
