@@ -19,12 +19,14 @@ from service.packs.pack import Pack, PackInvalid
 from service.sdc.assessment import assess
 from service.sdc.context import read_response
 from service.sdc.extraction import extract
+from service.sdc.look_back import looked_back_at
 from service.sdc.questionnaire import Item, ItemType, Questionnaire
 from service.sdc.validation import validate
 
 VIGNETTES_FILE = "vignettes.toml"
 _REQUIRED = ("name", "source", "level", "rules")
-_OPTIONAL = ("base", "authored", "status", "omit", "answers", "not_assessed", "issues", "resources")
+_ANSWERING = ("base", "authored", "status", "omit", "answers")
+_OPTIONAL = ("previous", "not_assessed", "issues", "resources")
 _VALUE_KEYS: Mapping[ItemType, str] = {
     ItemType.BOOLEAN: "valueBoolean",
     ItemType.INTEGER: "valueInteger",
@@ -34,6 +36,15 @@ _VALUE_KEYS: Mapping[ItemType, str] = {
     ItemType.TIME: "valueTime",
     ItemType.URL: "valueUri",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """An earlier response of the same person, its answers by linkId as a vignette has them."""
+
+    authored: str
+    status: str
+    answers: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class Vignette:
     not_assessed: tuple[str, ...]
     issues: tuple[str, ...]
     resources: Mapping[str, int]
+    previous: tuple[Previous, ...] = ()
 
 
 def load_vignettes(folder: Path) -> tuple[Vignette, ...]:
@@ -74,12 +86,25 @@ def vignette_response(pack: Pack, vignette: Vignette) -> Json:
 
     Raises PackInvalid for an answer to a question that the page does not have.
     """
-    unknown = vignette.answers.keys() - pack.questionnaire.by_link_id.keys()
+    return _response(pack, vignette, vignette.name)
+
+
+def previous_responses(pack: Pack, vignette: Vignette) -> tuple[Json, ...]:
+    """The earlier responses of a vignette that facts read. Raises as `vignette_response`."""
+    previous = [
+        {**_response(pack, one, vignette.name), "id": f"previous-{number}"}
+        for number, one in enumerate(vignette.previous)
+    ]
+    return looked_back_at(_response(pack, vignette, vignette.name), previous)
+
+
+def _response(pack: Pack, told: Vignette | Previous, name: str) -> Json:
+    unknown = told.answers.keys() - pack.questionnaire.by_link_id.keys()
     if unknown:
-        text = f"The vignette {vignette.name} answers {', '.join(sorted(unknown))}, which the page does not ask."
+        text = f"The vignette {name} answers {', '.join(sorted(unknown))}, which the page does not ask."
         raise PackInvalid([error(IssueType.NOT_FOUND, text, VIGNETTES_FILE)])
-    response = build_response(pack.questionnaire, vignette.answers)
-    return {**response, "status": vignette.status, "authored": vignette.authored}
+    response = build_response(pack.questionnaire, told.answers)
+    return {**response, "status": told.status, "authored": told.authored}
 
 
 def build_response(questionnaire: Questionnaire, answers: Mapping[str, Any]) -> Json:
@@ -100,7 +125,7 @@ def run_vignette(pack: Pack, vignette: Vignette) -> list[str]:
     issues = [
         issue.detail or issue.code.value for issue in validate(pack.questionnaire, response, now) if issue.is_error
     ]
-    context = read_response(pack.questionnaire, response, now)
+    context = read_response(pack.questionnaire, response, now).looking_back(previous_responses(pack, vignette))
     assessment = assess(pack.plan, context)
     extracted = Counter(
         found.resource["resourceType"] for found in extract(pack.extraction, context, lambda: "vignette")
@@ -126,7 +151,25 @@ class _Unreadable(ValueError):
 
 def _vignette(table: Mapping[str, Any], bases: Mapping[str, Any]) -> Vignette:
     name = table.get("name", "without a name")
-    unknown = table.keys() - {*_REQUIRED, *_OPTIONAL}
+    told = _told(table, bases, name, {*_ANSWERING, *_REQUIRED, *_OPTIONAL})
+    return Vignette(
+        name=table["name"],
+        source=table["source"],
+        authored=told.authored,
+        status=told.status,
+        answers=told.answers,
+        level=table["level"],
+        rules=tuple(table["rules"]),
+        not_assessed=tuple(table.get("not_assessed", ())),
+        issues=tuple(table.get("issues", ())),
+        resources=table.get("resources", {}),
+        previous=tuple(_told(one, bases, f"{name} (previous)", {*_ANSWERING}) for one in table.get("previous", ())),
+    )
+
+
+def _told(table: Mapping[str, Any], bases: Mapping[str, Any], name: str, known: set[str]) -> Previous:
+    """What a table that has but the keys `known` says was answered, and when."""
+    unknown = table.keys() - known
     if unknown:
         raise _Unreadable(f"the vignette {name} has unknown keys: {', '.join(sorted(unknown))}")
     if "base" in table and table["base"] not in bases:
@@ -134,17 +177,10 @@ def _vignette(table: Mapping[str, Any], bases: Mapping[str, Any]) -> Vignette:
     base = bases[table["base"]] if "base" in table else {}
     omitted = set(table.get("omit", ()))
     answers = {key: value for key, value in base.get("answers", {}).items() if key not in omitted}
-    return Vignette(
-        name=table["name"],
-        source=table["source"],
+    return Previous(
         authored=table.get("authored") or base["authored"],
         status=table.get("status", "completed"),
         answers={**answers, **table.get("answers", {})},
-        level=table["level"],
-        rules=tuple(table["rules"]),
-        not_assessed=tuple(table.get("not_assessed", ())),
-        issues=tuple(table.get("issues", ())),
-        resources=table.get("resources", {}),
     )
 
 

@@ -1,9 +1,13 @@
-"""Answers to some questions on a day of authoring, and what the engine makes of them."""
+"""Answers to some questions on a day of authoring, and what the engine makes of them.
+
+A fact about earlier responses stands among the questions, by its name behind a percent sign; it is answered where it is
+true.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from math import prod
 from typing import Any
@@ -19,7 +23,7 @@ from service.packs.proof.reading import (
     AUTHORED,
 )
 from service.packs.vignettes import build_response
-from service.sdc.context import ResponseContext, read_response
+from service.sdc.context import ResponseContext, Variables, read_response
 from service.sdc.questionnaire import Questionnaire
 
 
@@ -34,9 +38,14 @@ class Case:
         """The answers by linkId, where there are any."""
         found = {}
         for link_id, one in self.given.items():
-            if one.count:
+            if one.count and link_id in questionnaire.by_link_id:
                 found[link_id] = one.answers(questionnaire.by_link_id[link_id])
         return found
+
+    @property
+    def look_back(self) -> dict[str, bool]:
+        """What is true and what is not of earlier responses, as far as the case says."""
+        return {name[1:]: one is not NOT_ANSWERED for name, one in self.given.items() if name.startswith("%")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,11 @@ def case_context(questionnaire: Questionnaire, case: Case, status: str = "comple
     response = build_response(questionnaire, case.answers(questionnaire))
     authored = f"{case.authored.isoformat()}T12:00:00Z"
     now = datetime(case.authored.year, case.authored.month, case.authored.day, 12, tzinfo=UTC)
-    return read_response(questionnaire, {**response, "status": status, "authored": authored}, now)
+    context = read_response(questionnaire, {**response, "status": status, "authored": authored}, now)
+    if not case.look_back:
+        return context
+    known = {fact: [value] for fact, value in case.look_back.items()}
+    return replace(context, environment=Variables(context.environment, [], known=known).environment)
 
 
 def described(questionnaire: Questionnaire, case: Case) -> str:
@@ -74,7 +87,9 @@ def described(questionnaire: Questionnaire, case: Case) -> str:
     for link_id, answers in case.answers(questionnaire).items():
         values = [next(iter(answer.values())) for answer in answers]
         parts.append(f"{link_id} = {' + '.join(one['code'] if isinstance(one, dict) else str(one) for one in values)}")
-    return f"{case.authored}: {', '.join(parts) or 'no answer'}"
+    before = [fact for fact, is_so in case.look_back.items() if is_so]
+    told_before = f"; and earlier responses make {', '.join(before)} true" if before else ""
+    return f"{case.authored}: {', '.join(parts) or 'no answer'}{told_before}"
 
 
 def truth_value(values: Sequence[Any]) -> int | None:

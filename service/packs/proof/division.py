@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from service.packs.proof.cases import asked_questions
+from service.packs.proof.look_back import check_look_back
 from service.packs.proof.reading import (
     AUTHORED,
     Reading,
@@ -23,13 +24,17 @@ from service.sdc.questionnaire import Questionnaire
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """How a page is divided, before anything is evaluated: `parts` are the questions of each group, and its facts."""
+    """How a page is divided, before anything is evaluated: `parts` are the questions of each group, and its facts.
+
+    `look_back` are the facts about earlier responses, which rest on no answer now.
+    """
 
     questionnaire: Questionnaire
     not_sure: frozenset[str]
     parts: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
     readings: Mapping[str, Reading]
     scattered: frozenset[str]
+    look_back: tuple[str, ...]
 
     def local_facts(self, questions: tuple[str, ...]) -> tuple[str, ...]:
         """The facts that look at all questions, and may say something of these."""
@@ -46,7 +51,10 @@ def group_name(questions: tuple[str, ...]) -> str:
 def divide(questionnaire: Questionnaire, facts: Iterable[str], not_sure: frozenset[str]) -> Division:
     """Divides the questions that `facts` rest on into groups. Raises Unprovable, with every reason."""
     known = readings(questionnaire)
-    wanted = sorted(facts)
+    look_back = tuple(sorted(questionnaire.look_back & {*facts}))
+    for fact in look_back:
+        check_look_back(questionnaire, fact)
+    wanted = sorted({*facts} - questionnaire.look_back)
     issues = [issue for one in wanted if isinstance(fault := known[one], Unprovable) for issue in fault.issues]
     if issues:
         raise Unprovable(dict.fromkeys(issues))
@@ -68,7 +76,7 @@ def divide(questionnaire: Questionnaire, facts: Iterable[str], not_sure: frozens
     constant = [name for name, reading in found.items() if not reading.is_scattered and not reading.questions]
     if constant:
         parts.append(((), tuple(constant)))
-    return Division(questionnaire, not_sure, tuple(parts), found, scattered)
+    return Division(questionnaire, not_sure, tuple(parts), found, scattered, look_back)
 
 
 def _joined(sets: Iterable[set[str]]) -> list[set[str]]:

@@ -17,6 +17,8 @@ from service.fhirpath.syntax import Literal, Syntax
 from service.packs.proof.answering import (
     ANY_DAY,
     MOST_CASES,
+    NOT_ANSWERED,
+    Alternative,
     alternatives,
     authored_days,
     places,
@@ -207,6 +209,13 @@ class Evaluation:
                     if isinstance(condition.answer, dict) and "code" in condition.answer:
                         found.append(Literal(0, (condition.answer["code"],)))
         return tuple(found)
+
+
+def look_back_group(fact: str) -> Group:
+    """A fact about earlier responses as a group of its own: false, and, by a step that adds to it, true."""
+    name = f"%{fact}"
+    offer = Offer(ANY_DAY, ((NOT_ANSWERED, Alternative(value={"valueBoolean": True})),))
+    return Group(name, (name,), (fact,), (offer,), (), ((FALSE,), (TRUE,)), (0, 1), (0, 1), evaluated=0)
 
 
 def local_name(fact: str, group: str) -> str:

@@ -21,10 +21,10 @@ from service.packs.proof.cases import described
 from service.packs.proof.conditions import rule_formulas
 from service.packs.proof.formula import VALUES, Formula, among, conjunction, is_not_true, is_true, negation, renamed
 from service.packs.proof.reading import Unprovable
-from service.packs.proof.space import Beside, Progress, Space, after_name
+from service.packs.proof.space import Beside, Progress, Space, after_name, dependents
 from service.packs.proof.theorems import Prover, page_space, read_facts
 from service.packs.proof.variants import variants
-from service.packs.vignettes import Vignette, vignette_response
+from service.packs.vignettes import Vignette, previous_responses, vignette_response
 from service.sdc import vocabulary as sdc
 from service.sdc.assessment import RuleState, assess
 from service.sdc.context import ResponseContext, read_response
@@ -68,14 +68,14 @@ def mutants(plan: TriagePlan, questionnaire: Questionnaire) -> Iterator[Mutant]:
     for rule in plan.rules:
         others = tuple(one for one in plan.rules if one is not rule)
         yield Mutant(f"{rule.id}: deleted", replace(plan, rules=others), questionnaire)
-        names = questionnaire.variable_names | sdc.RULE_VARIABLES
+        names = questionnaire.fact_names | sdc.RULE_VARIABLES
         changed = [(f"level {level.code}", replace(rule, level=level), True) for level in _neighbours(plan, rule)]
         changed += [(what, replace(rule, expression=one), False) for what, one in _variants(rule.expression, names)]
         for what, other, is_level in changed:
             rules = tuple(other if one is rule else one for one in plan.rules)
             yield Mutant(f"{rule.id}: {what}", replace(plan, rules=rules), questionnaire, other, is_level=is_level)
     for fact in _behind(plan, questionnaire):
-        for what, one in _variants(questionnaire.expressions[fact], questionnaire.variable_names):
+        for what, one in _variants(questionnaire.expressions[fact], questionnaire.fact_names | {sdc.LOOK_BACK}):
             expressions = {**questionnaire.expressions, fact: one}
             variables = tuple(
                 replace(variable, expression=one) if variable.name == fact else variable
@@ -116,6 +116,9 @@ def _tried_by_proof(page: Page, space: Space, mutant: Mutant, reason: str | None
         return Trial(mutant.name, Fate.CAUGHT_BY_PROOF, fault)
     if difference is not None:
         return Trial(mutant.name, Fate.SURVIVED, f"No vignette shows that it differs: {difference}")
+    if mutant.fact is not None and dependents(mutant.questionnaire, mutant.fact) & mutant.questionnaire.look_back:
+        note = "The proof does not look into facts about earlier responses: show by a vignette that it differs."
+        return Trial(mutant.name, Fate.SURVIVED, note)
     if reason is None:
         return Trial(mutant.name, Fate.SURVIVED, "It makes no difference to any input. State it, with the reason.")
     return Trial(mutant.name, Fate.EQUIVALENT, reason)
@@ -172,7 +175,8 @@ class _Bench:
     def of(cls, page: Page, vignette: Vignette) -> _Bench:
         response = vignette_response(page.pack, vignette)
         now = datetime.fromisoformat(vignette.authored).astimezone(UTC)
-        context = read_response(page.pack.questionnaire, response, now)
+        previous = previous_responses(page.pack, vignette)
+        context = read_response(page.pack.questionnaire, response, now).looking_back(previous)
         states = {one.rule.id: one.state for one in assess(page.pack.plan, context).outcomes}
         return cls(vignette, response, now, context, states)
 
@@ -184,6 +188,7 @@ class _Bench:
         if mutant.fact is not None:
             try:
                 context = read_response(mutant.questionnaire, self.response, self.now)
+                context = context.looking_back(self.context.previous)
             except EvaluationError:
                 return True
         judged = assess(mutant.plan, context)

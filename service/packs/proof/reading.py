@@ -38,8 +38,8 @@ AUTHORED: Final = "authored"
 
 _RESPONSE: Final = frozenset({"resource", "rootResource", "context"})
 _BY_QUESTION: Final = frozenset({"exclusiveConflicts", "hidden"})
-_CONSTANT: Final = frozenset({"questionnaire", "ucum", "sct", "loinc"})
-_CLOCK: Final = frozenset({"now", "today", "timeOfDay", "resolve"})
+CONSTANT: Final = frozenset({"questionnaire", "ucum", "sct", "loinc"})
+CLOCK: Final = frozenset({"now", "today", "timeOfDay", "resolve"})
 _BLIND_TO_CODES: Final = frozenset(
     {"where", "exists", "empty", "not", "count", "iif", "select", "ofType", "repeat", "descendants", "distinct", "all"}
 )
@@ -99,6 +99,8 @@ def _reading(
                     questions |= {link_id, *deciding_questions(questionnaire, link_id)}
             case Variable(name="authoredDate"):
                 questions.add(AUTHORED)
+            case Variable(name=other) if other in questionnaire.look_back:
+                raise unprovable(f"'{name}' builds on '{other}', which looks back. Join them in the rule.", path)
             case Variable(name=other) if other in earlier:
                 known = earlier[other]
                 if isinstance(known, Unprovable):
@@ -107,7 +109,7 @@ def _reading(
                     raise unprovable(f"'{name}' builds on '{other}', which looks at all questions at once.", path)
                 questions |= known.questions
                 expressions += known.expressions
-            case Variable(name=other) if other in _CONSTANT:
+            case Variable(name=other) if other in CONSTANT:
                 pass
             case Variable(name=other):
                 raise unprovable(f"'{name}' reads %{other} in a way that hides what it rests on.", path)
@@ -125,7 +127,7 @@ class Question:
 
 def _reads(syntax: Syntax) -> Iterator[Question | Variable | Call]:
     """What an expression reads: questions, variables, and functions that look beyond."""
-    found = _chain(syntax)
+    found = question_path(syntax)
     if found is not None:
         yield from (Question(link_id) for link_id in found)
         return
@@ -137,13 +139,13 @@ def _reads(syntax: Syntax) -> Iterator[Question | Variable | Call]:
             return
         case Variable():
             yield syntax
-        case Call(name=name) if name in _CLOCK:
+        case Call(name=name) if name in CLOCK:
             yield syntax
     for child in children(syntax):
         yield from _reads(child)
 
 
-def _chain(syntax: Syntax) -> tuple[str, ...] | None:
+def question_path(syntax: Syntax) -> tuple[str, ...] | None:
     """The linkIds of `%resource...where(linkId = 'x')`, outermost first; None for anything else."""
     match syntax:
         case Call(name="where", source=source, arguments=(criterion,)) if source is not None:
@@ -164,7 +166,7 @@ def _way(syntax: Syntax) -> tuple[str, ...] | None:
             return _way(source)
         case Call(name="descendants", source=source, arguments=()) if source is not None:
             return _way(source)
-    return _chain(syntax)
+    return question_path(syntax)
 
 
 def _link_id(criterion: Syntax) -> str | None:
@@ -225,7 +227,7 @@ def _asked_by(questionnaire: Questionnaire, item: Item) -> Iterator[str]:
                     yield one
                 case Variable(name=name) if name in questionnaire.expressions:
                     waiting.append(questionnaire.expressions[name].text)
-                case Variable(name=name) if name not in _CONSTANT:
+                case Variable(name=name) if name not in CONSTANT:
                     raise unprovable(f"'{item.link_id}' is shown by what %{name} says.", item.path)
                 case Call(name=function):
                     raise unprovable(f"'{item.link_id}' is shown by what {function}() says.", item.path)

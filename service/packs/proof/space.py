@@ -10,7 +10,7 @@ from math import prod
 from service.packs.proof.cases import Case, asked_questions, joined
 from service.packs.proof.division import Division, divide, group_name
 from service.packs.proof.formula import Formula
-from service.packs.proof.groups import Evaluation, Group, local_name
+from service.packs.proof.groups import Evaluation, Group, local_name, look_back_group
 from service.packs.proof.search import Domain, Search
 from service.sdc.questionnaire import Questionnaire
 
@@ -56,7 +56,7 @@ class Space:
         after = dict(before)
         if fact is not None:
             changed = divide(questionnaire, self.division.readings, self.division.not_sure)
-            dependent = _dependents(questionnaire, fact)
+            dependent = dependents(questionnaire, fact)
             for questions, facts in self.division.parts:
                 name = group_name(questions)
                 if {*self.division.local_facts(questions)} & dependent or _is_shown_by(
@@ -84,6 +84,7 @@ def evaluate(division: Division, progress: Progress = lambda what: None) -> Spac
     for questions, facts in division.parts:
         progress(", ".join(questions))
         groups.append(Evaluation(division, questions, facts).group())
+    groups += map(look_back_group, division.look_back)
     scattered = {
         fact: tuple(local_name(fact, group.name) for group in groups if local_name(fact, group.name) in group.facts)
         for fact in division.scattered
@@ -189,7 +190,7 @@ def after_name(fact: str) -> str:
     return f"{fact} (after)"
 
 
-def _dependents(questionnaire: Questionnaire, fact: str) -> frozenset[str]:
+def dependents(questionnaire: Questionnaire, fact: str) -> frozenset[str]:
     """The fact, and those that rest on it."""
     found = {fact}
     for variable in questionnaire.variables:

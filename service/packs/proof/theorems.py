@@ -6,6 +6,9 @@ for every combination of these, and with them for every response that differs on
 apart, such as options they do not name and other words. Days of authoring are a sample, taken around the turns of
 months and years that spans of time lead to; so are dates beyond the longest span.
 
+A fact about earlier responses is taken to be true or false whatever was answered now, so that more is tried than can
+be. That it only ever becomes true by a further response or answer is told from its expression (`look_back`).
+
 Nothing is proved of drafts (of which only the highest level is judged), of several answers to a question that takes
 one, of answers in another order than the options, of questions in repeating groups, and of whether the facts, the
 wording or the levels are clinically right: vignettes and people judge that. What does not hold comes with a response
@@ -14,7 +17,7 @@ that shows it, judged by the engine itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import gcd
 from typing import Final
@@ -36,7 +39,7 @@ from service.packs.proof.formula import (
     is_true,
     renamed,
 )
-from service.packs.proof.groups import open_name
+from service.packs.proof.groups import Group, open_name
 from service.packs.proof.search import Domain, Search
 from service.packs.proof.space import Progress, Space, after_name, evaluate
 from service.packs.proof.steps import additions
@@ -146,6 +149,7 @@ class Prover:
         yield "The lowest level is reached only when no other rule fires", self._lowest_beside_others
         yield "A question left open, or answered with 'not sure', never gives the lowest level", self._lowest_while_open
         yield "Adding an answer that is a warning sign never lowers the level", self._lowered_by_adding
+        yield "An earlier response never lowers the level", self._lowered_by_looking_back
         yield "Each threshold flips exactly where it is stated", self._thresholds
 
     def _rules_that_never_fire(self) -> Iterator[str]:
@@ -187,8 +191,17 @@ class Prover:
                     break
 
     def _lowered_by_adding(self) -> Iterator[str]:
+        return self._lowered(group for group in self._space.groups if not self._looks_back(group))
+
+    def _lowered_by_looking_back(self) -> Iterator[str]:
+        return self._lowered(filter(self._looks_back, self._space.groups))
+
+    def _looks_back(self, group: Group) -> bool:
+        return not {*group.facts}.isdisjoint(self._space.division.look_back)
+
+    def _lowered(self, groups: Iterable[Group]) -> Iterator[str]:
         levels = sorted({rule.level for rule in self._plan.rules})[1:]
-        for group in self._space.groups:
+        for group in groups:
             steps = sorted(additions(group))
             if not steps:
                 continue

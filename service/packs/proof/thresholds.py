@@ -20,7 +20,8 @@ _ORDERING = frozenset({Operator.LESS, Operator.LESS_OR_EQUAL, Operator.GREATER, 
 def threshold_differences(questionnaire: Questionnaire, facts: frozenset[str], statements: Statements) -> Iterator[str]:
     """Comparisons behind `facts` without a statement, and answers that a stated threshold judges otherwise."""
     stated = {threshold.fact for threshold in statements.thresholds}
-    for name in sorted(_comparing_facts(questionnaire, facts) - stated):
+    # What looks back is not looked into: vignettes have to notice each slip of a number there.
+    for name in sorted(_comparing_facts(questionnaire, facts) - stated - questionnaire.look_back):
         yield f"'{name}' compares with a number or a span of time. State its threshold in {PROOF_FILE}."
     for threshold in statements.thresholds:
         yield from _wrong_side(questionnaire, threshold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from service.packs import PackInvalid, assemble_pack
 from service.packs.page import Page
 from service.packs.proof import Fate, Proof, Unprovable, prove, try_mutants
 from service.packs.statements import Equivalent, Statements, Threshold, load_statements
-from service.packs.vignettes import Vignette
+from service.packs.vignettes import Previous, Vignette
 
 BASE = "https://page.example/fhir/"
 UNSURE = frozenset({"unsure"})
@@ -268,3 +269,102 @@ def test_statements_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
         (tmp_path / "proof.toml").write_text(text, encoding="utf-8")
         with pytest.raises(PackInvalid, match=said):
             load_statements(tmp_path)
+
+
+PLACE = question("place", "calf thumb eyelid | unsure", repeats=True)
+TOLD = ".repeat(item).where(linkId = 'place').answer.value.ofType(Coding).code"
+LOOK_BACK_FACTS = {
+    **SIGNS_FACTS,
+    "place": f"{answer('place')}.ofType(Coding).code",
+    "placeUnchosen": "iif(%place.exists() and (%place contains 'unsure').not(), false, {})",
+    "placeOpen": "%placeUnchosen.empty()",
+    "before": f"%previous.where(authored.toDate() < %authoredDate - 14 days){TOLD}.where($this != 'unsure')",
+    "toldBefore": "%before.exists()",
+    "samePlace": "%before.intersect(%place).exists()",
+}
+LOOK_BACK_RULES = {
+    **RULES,
+    "L": ("call", "%samePlace or (%toldBefore and %placeUnchosen)"),
+    "O": ("call", "%open or %placeOpen or %notAssessed.exists()"),
+}
+
+
+def looking_back(facts: dict[str, str], rules: dict[str, tuple[str, str]], *vignettes: Vignette) -> Page:
+    asked = [
+        SIGNS,
+        PLACE,
+        question("more", "x", enableWhen=[{"question": "place", "operator": "exists", "answerBoolean": True}]),
+    ]
+    return page(asked, {**LOOK_BACK_FACTS, **facts}, {**LOOK_BACK_RULES, **rules}, vignettes=vignettes)
+
+
+def test_facts_about_earlier_responses_go_with_every_answer() -> None:
+    proof = prove(looking_back({}, {}))
+    assert failing(proof) == {}
+    # No place, not sure, one that no rule names, or both; and each fact about earlier responses is true or is not.
+    assert (proof.groups, proof.inputs) == (4, 17 * 4 * 2 * 2)
+
+
+def test_an_earlier_response_that_lowers_the_level_is_shown() -> None:
+    lowered = "An earlier response never lowers the level"
+    (shown,) = failing(prove(looking_back({}, {"N": ("run", "%toldBefore.not()")})))[lowered]
+    assert "gives run (N" in shown
+    assert "and earlier responses make toldBefore true gives" in shown
+    assert lowered in failing(prove(looking_back({}, {"R": ("run", "%fever and %samePlace.not()")})))
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "%previous.empty()",
+        "%previous.exists().not()",
+        "%previous.count() > 1",
+        "%previous.first().item.exists()",
+        "%previous.where($index = 0).exists()",
+        "%previous.where(id in %place).exists()",
+        "%previous.where(authored < now()).exists()",
+        f"(%place | %previous{TOLD}).isDistinct()",
+        f"%previous{TOLD}.intersect(%place.where($this != 'calf')).exists()",
+        f"%previous{TOLD}.intersect({answer('more')}.ofType(Coding).code).exists()",
+        "%previous",
+    ],
+)
+def test_a_look_back_that_may_cease_to_be_true_is_refused(fact: str) -> None:
+    with pytest.raises(Unprovable, match="'a' looks back at earlier responses, but may be no Boolean, or cease"):
+        prove(looking_back({"a": fact}, {"A": ("call", "%a")}))
+
+
+def test_a_fact_is_not_made_of_a_look_back_and_answers() -> None:
+    with pytest.raises(Unprovable, match="'a' looks back"):
+        prove(looking_back({"a": "%samePlace and %fever"}, {"A": ("call", "%a")}))
+
+
+def told(name: str, days_before: int, rules: tuple[str, ...], place: str = "calf", now: str = "calf") -> Vignette:
+    on = date(2026, 3, 15) - timedelta(days=days_before)
+    level = "rest" if rules == ("H",) else "call"
+    not_assessed = ("L",) if now == "unsure" and place != "unsure" else ()
+    answers = {"signs": "none", "place": now}
+    previous = (Previous(f"{on}T12:00:00Z", "completed", {"place": place}),)
+    return Vignette(
+        name, "A test", "2026-03-15T12:00:00Z", "completed", answers, level, rules, not_assessed, (), {}, previous
+    )
+
+
+LOOK_BACKS = (
+    told("day 14", 14, ("H",)),
+    told("day 15", 15, ("L",)),
+    told("another place", 20, ("H",), "thumb"),
+    told("place unsure", 20, ("O",), now="unsure"),
+    told("never told", 20, ("O",), "unsure", now="unsure"),
+)
+
+
+def test_slips_in_what_looks_back_are_noticed_by_vignettes_alone() -> None:
+    def survivors(*vignettes: Vignette) -> dict[str, str]:
+        trials = try_mutants(looking_back({}, {}, *vignettes))
+        return {one.name: one.note for one in trials if one.fate is Fate.SURVIVED and one.name[0] in "bL"}
+
+    assert survivors(*LOOK_BACKS) == {}
+    (name,) = survivors(*LOOK_BACKS[1:])
+    assert name.startswith("before: 13")
+    assert "show by a vignette" in survivors(*LOOK_BACKS[1:])[name]
