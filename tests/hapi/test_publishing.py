@@ -55,7 +55,7 @@ def test_a_page_is_published_once_and_found_by_its_canonical(
 
     first = publish(folder, fhir_server)
     assert first.exit_code == 0, first.output
-    found = fhir.search("Questionnaire", url=f"{base}/Questionnaire/{NAME}", version="1.0.0")
+    found = fhir.search("Questionnaire", url=f"{base}/Questionnaire/{NAME}", version="1.1.0")
     assert [one["title"] for one in found] == ["Muscle twitching (muscle fasciculation)"]
 
     again = publish(folder, fhir_server)

@@ -67,7 +67,7 @@ def test_every_artifact_of_the_page_is_served(client: FlaskClient, page: Pack) -
 
 
 def test_a_questionnaire_is_found_by_its_canonical(client: FlaskClient) -> None:
-    bundle = client.get(f"/fhir/Questionnaire?url={CANONICAL}&version=1.0.0").json
+    bundle = client.get(f"/fhir/Questionnaire?url={CANONICAL}&version=1.1.0").json
     assert bundle["total"] == 1
     assert bundle["entry"][0]["fullUrl"] == "http://localhost/fhir/Questionnaire/muscle-fasciculation"
     assert bundle["entry"][0]["search"] == {"mode": "match"}

@@ -159,7 +159,7 @@ def test_fhirpath_points_to_the_fault(tmp_path: Path, response: dict[str, Any]) 
 def test_the_shipped_page_passes_check_and_test() -> None:
     check = _run("pack", "check")
     assert check.exit_code == 0
-    assert check.stdout.startswith("muscle-fasciculation 1.0.0: usable.")
+    assert check.stdout.startswith("muscle-fasciculation 1.1.0: usable.")
     test = _run("pack", "test", shipped_pages() / PAGE)
     assert test.exit_code == 0
     assert test.stdout.splitlines()[-1].endswith("vignettes, 0 failed.")

@@ -402,7 +402,7 @@ class TestNothingIsLost:
 
     def test_an_update_of_the_page_does_not_move_a_draft(self, browser: Browser, services: Services) -> None:
         fill_quietly(browser, until=2)
-        assert only_response(services)["questionnaire"].endswith("|1.0.0")
+        assert only_response(services)["questionnaire"].endswith("|1.1.0")
 
 
 class TestWhoMayOpenIt:

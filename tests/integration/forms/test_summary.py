@@ -229,7 +229,7 @@ class TestChange:
 
 def _renamed(questionnaire: Any) -> Any:
     """The next version of a Questionnaire."""
-    return replace(questionnaire, version="1.1.0", definition={**questionnaire.definition, "version": "1.1.0"})
+    return replace(questionnaire, version="2.0.0", definition={**questionnaire.definition, "version": "2.0.0"})
 
 
 def _without_rules(plan: Any, *ids: str) -> Any:

@@ -44,7 +44,7 @@ QUESTIONNAIRE_FAULTS: dict[str, tuple[Edit, str, str]] = {
     ),
     "an enableWhenExpression on the root": (
         lambda q: q["extension"].append({"url": SDC + "enableWhenExpression", "valueExpression": EXPRESSION}),
-        "Questionnaire.extension[122]",
+        "Questionnaire.extension[125]",
         "It belongs on an item",
     ),
     "a fact that waits for a code that is no option": (
@@ -173,7 +173,7 @@ PLAN_FAULTS: dict[str, tuple[Edit, str, str]] = {
         lambda plan: action(plan, "H1")["condition"][0]["expression"].update(
             expression="%fired.empty() and (%notAssessed contains 'U99').not()"
         ),
-        "action[29].condition[0]",
+        "action[30].condition[0]",
         "'U99' is compared with rule ids",
     ),
 }

@@ -21,7 +21,7 @@ def faults(page: Path) -> list[tuple[str, str]]:
 
 
 def test_the_copy_as_it_is_loads(page: Path) -> None:
-    assert load_pack(page).canonical.endswith("/Questionnaire/muscle-fasciculation|1.0.0")
+    assert load_pack(page).canonical.endswith("/Questionnaire/muscle-fasciculation|1.1.0")
     assert [pack.name for pack in load_packs(page.parent)] == [PAGE]
     assert [pack.name for pack in load_packs(page)] == [PAGE]
 
