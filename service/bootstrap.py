@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from service.adapters.authorization_server import AuthorizationServer, IntrospectedTokens, SignedTokens
 from service.adapters.cds_clients import SignedCdsClients
-from service.adapters.database import Database, NewerSchema, open_database
+from service.adapters.database import Database, open_database
 from service.adapters.fhir_server import RequestsFhirServer, Timeouts
 from service.adapters.paper import pdf_maker
 from service.adapters.published_keys import PublishedKeys
@@ -259,6 +259,11 @@ def start(
     )
 
 
+def upgrade_database(settings: Settings) -> Database:
+    """The database, open, with the schema of this release, whatever it had. Raises ConfigurationInvalid."""
+    return _open(settings, upgrade=True)
+
+
 def published_packs(settings: Settings) -> tuple[Pack, ...]:
     """The pages of the folders that are set, or those that are shipped.
 
@@ -411,14 +416,14 @@ def _helplines(settings: Settings) -> Helplines:
     return helplines(country, settings.emergency_number, settings.poison_line)
 
 
-def _open(settings: Settings) -> Database:
+def _open(settings: Settings, *, upgrade: bool = False) -> Database:
     try:
-        return open_database(settings.database_url)
+        return open_database(settings.database_url, upgrade=upgrade)
     except OSError as fault:
         raise ConfigurationInvalid(
             f"{PREFIX}DATABASE_URL: {fault.filename}: {fault.strerror}; name a place where this service may make files"
         ) from fault
-    except (ValueError, NewerSchema) as fault:
+    except ValueError as fault:
         raise ConfigurationInvalid(f"{PREFIX}DATABASE_URL: {fault}") from fault
 
 

@@ -22,6 +22,7 @@ class Backend:
     `reader` begins transactions that see one state of the database throughout, `writer` those that write, which go on
     within `write_turn` (it raises TimeoutError). `passing_reason` says why what failed may succeed later, and quotes no
     value; it is None where that is not so. `exclude` makes others wait who name the same, until the transaction ends.
+    `upgrades_at_start` says that who opens it may bring it to the schema of this release, for it is theirs alone.
     """
 
     reader: Engine
@@ -29,6 +30,7 @@ class Backend:
     write_turn: Callable[[], AbstractContextManager[None]]
     passing_reason: Callable[[DBAPIError], str | None]
     exclude: Callable[[Connection, str], None]
+    upgrades_at_start: bool
 
 
 def insert_once(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:

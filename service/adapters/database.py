@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,8 +13,6 @@ from sqlalchemy import (
     Connection,
     and_,
     func,
-    insert,
-    inspect,
     make_url,
     select,
     true,
@@ -41,6 +40,7 @@ from service.adapters.letters import (
     target_of,
 )
 from service.adapters.lineage import outstanding_of, record_of
+from service.adapters.migration import OtherSchema, applied, has_schema, migrate
 from service.adapters.postgresql import postgresql_backend
 from service.adapters.queries import condition, is_within
 from service.adapters.sqlite import sqlite_backend
@@ -54,20 +54,19 @@ from service.records.outbox import UNSETTLED, Letter, State, Take, Target
 from service.records.ports import Acceptance, Backlog, GivenUp, Key, Placement, RememberedPack, Stored
 from service.records.search import EVERYTHING, Bounds, Page, Query
 
+log = logging.getLogger(__name__)
+
 RETRY_AFTER_SECONDS: Final = 5
 _BACKENDS: Final = {"sqlite": sqlite_backend, "postgresql": postgresql_backend}
 _SUPPORTED: Final = "sqlite:///path/to/file or postgresql://user@host/database"
 
 
-class NewerSchema(Exception):
-    """The database was made by a newer release than this one, which must not write to it."""
-
-
-def open_database(url: str, *, busy_timeout_seconds: float = 5.0) -> Database:
+def open_database(url: str, *, busy_timeout_seconds: float = 5.0, upgrade: bool = False) -> Database:
     """The database at `url` (`sqlite:///path`, `postgresql://…`), its tables made when there are none.
 
+    An earlier release's tables are brought to this one's schema where they are in a file, elsewhere to `upgrade` only.
     A write waits `busy_timeout_seconds` for other writers. Raises ValueError (not such a URL, or what is there cannot
-    be used now; no password is repeated), NewerSchema.
+    be used now; no password is repeated).
     """
     parsed = make_url(url)
     kind = _BACKENDS.get(parsed.drivername)
@@ -77,47 +76,36 @@ def open_database(url: str, *, busy_timeout_seconds: float = 5.0) -> Database:
     told = parsed.set(query={}).render_as_string(hide_password=True)
     database = Database(kind(parsed, busy_timeout_seconds), told)
     try:
-        database.prepare()
-    except (DatabaseError, ValueError) as fault:
+        database.prepare(upgrade=upgrade)
+    except (DatabaseError, ValueError, OtherSchema) as fault:
         database.close()
         reason = " ".join(str(fault.orig if isinstance(fault, DatabaseError) else fault).split())
         raise ValueError(f"'{parsed.database}' cannot be opened: {reason}.") from fault
-    except NewerSchema:
-        database.close()
-        raise
     return database
 
 
 class Database:
     """Implements service.records.ports.Store. Safe for threads; several processes may use one database.
 
-    `url` is its address, without what may be secret.
+    `url` is its address, without what may be secret; `migrations` tells those that were applied when it was opened.
     """
 
     def __init__(self, backend: Backend, url: str) -> None:
         self.url = url
+        self.migrations: tuple[str, ...] = ()
         self._backend = backend
         self._engine = backend.reader
 
-    def prepare(self) -> None:
-        """Make the tables that are not there yet. Raises NewerSchema, DatabaseError."""
+    def prepare(self, *, upgrade: bool) -> None:
+        """Bring the database to the schema of this release. Raises OtherSchema, DatabaseError."""
+        with self._engine.connect() as connection:
+            if has_schema(connection):
+                return
         with self._writing() as connection:
             self._backend.exclude(connection, "schema")
-            if not inspect(connection).has_table(schema.schema_version.name):
-                schema.metadata.create_all(connection)
-                connection.execute(insert(schema.schema_version).values(version=schema.SCHEMA_VERSION))
-            version = connection.execute(select(schema.schema_version.c.version)).scalar_one()
-            if version > schema.SCHEMA_VERSION:
-                raise NewerSchema(
-                    f"The database has schema version {version}; this release knows {schema.SCHEMA_VERSION}. "
-                    "Run the release that made it, or a later one."
-                )
-            if version < schema.SCHEMA_VERSION:
-                schema.metadata.create_all(connection)
-                for upgrade in range(version + 1, schema.SCHEMA_VERSION + 1):
-                    if upgrade in schema.UPGRADES:
-                        connection.execute(schema.UPGRADES[upgrade])
-                connection.execute(update(schema.schema_version).values(version=schema.SCHEMA_VERSION))
+            self.migrations = migrate(connection, existing=upgrade or self._backend.upgrades_at_start)
+        for one in self.migrations:
+            log.info("schema migration %s", one)
 
     def accept(self, acceptance: Acceptance) -> None:
         """Write all of `acceptance`, or nothing. Raises KeyTaken, Superseded, Unavailable."""
@@ -414,10 +402,9 @@ class Database:
 
     def check(self) -> None:
         """Raise Unavailable unless the database can be read and written now."""
-        version = schema.schema_version.c.version
         with self._write() as connection:
             # Only a write finds a full disk.
-            connection.execute(update(schema.schema_version).values(version=version))
+            connection.execute(update(applied).values(version_num=applied.c.version_num))
 
     def close(self) -> None:
         """Close all connections."""

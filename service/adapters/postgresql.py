@@ -66,6 +66,7 @@ def postgresql_backend(url: URL, busy_timeout_seconds: float) -> Backend:
         write_turn=nullcontext,
         passing_reason=_passing_reason,
         exclude=_exclude,
+        upgrades_at_start=False,
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of the database, the same on every engine."""
+"""The tables of the database, the same on every engine. Databases get them by the migrations: see migration.py."""
 
 from __future__ import annotations
 
@@ -18,17 +18,10 @@ from sqlalchemy import (
     Table,
     Text,
     literal_column,
-    select,
-    update,
 )
 from sqlalchemy import types as sql_types
 
 from service.fhir.json import dumps, parse
-
-SCHEMA_VERSION: Final = 8
-"""The version these tables are. Each adds tables to the one before: 2 `proposal`; 3 those of launches; 4 `invitation`;
-6 those of CDS Hooks (`card`, `feedback`, `hook_token`); 8 `clinician_visit`. Since 5 a Provenance is kept as one about
-its response's patient: `UPGRADES`."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -93,8 +86,6 @@ _RowNumber = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata: Final = MetaData()
 
-schema_version: Final = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
-
 resource: Final = Table(
     "resource",
     metadata,
@@ -111,22 +102,6 @@ resource: Final = Table(
     Index("resource_patient", "patient", "type", "seq"),
     Index("resource_response", "response_id", "response_version"),
 )
-
-_of_response: Final = resource.alias()
-UPGRADES: Final = {
-    5: update(resource)
-    .where(resource.c.type == "Provenance")
-    .values(
-        patient=select(_of_response.c.patient)
-        .where(
-            _of_response.c.type == "QuestionnaireResponse",
-            _of_response.c.id == resource.c.response_id,
-            _of_response.c.version == resource.c.response_version,
-        )
-        .scalar_subquery()
-    )
-}
-"""What brings rows of the version before to this one."""
 
 term: Final = Table(
     "term",

@@ -47,6 +47,7 @@ def sqlite_backend(url: URL, busy_timeout_seconds: float) -> Backend:
         write_turn=write_turn,
         passing_reason=_passing_reason,
         exclude=_exclude,
+        upgrades_at_start=True,
     )
 
 

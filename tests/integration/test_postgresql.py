@@ -96,7 +96,7 @@ def test_the_command_for_the_database_does_not_tell_its_password(
     monkeypatch.setenv("SYMPTOM_INTAKE_DATABASE_URL", postgresql_url.replace("tests@", "tests:sesame@"))
     told = CliRunner().invoke(main, ["db", "upgrade"])
     assert (told.exit_code, told.stderr) == (0, "")
-    assert told.stdout.startswith("The database is ready: postgresql://tests:***@/test_")
+    assert told.stdout.startswith("The database has the schema of this release: postgresql://tests:***@/test_")
 
 
 def test_a_database_that_cannot_be_reached_names_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -226,8 +226,12 @@ def test_an_empty_outbox(tmp_path: Path) -> None:
     assert (missing.exit_code, "no delivery 1" in missing.stderr) == (1, True)
 
 
-def test_db_upgrade_makes_a_private_file(tmp_path: Path) -> None:
-    assert _run("db", "upgrade").exit_code == 0
+def test_db_upgrade_makes_a_private_file_and_says_what_it_did(tmp_path: Path) -> None:
+    first, again = _run("db", "upgrade"), _run("db", "upgrade")
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert first.stdout.splitlines()[0] == "Applied 0001 The tables of the first release."
+    assert first.stdout.splitlines()[-1] == again.stdout.strip()
+    assert again.stdout.startswith("The database has the schema of this release: sqlite:///")
     file = tmp_path / "data" / "symptom-intake" / "intake.db"
     assert file.stat().st_mode & 0o777 == 0o600
 
