@@ -32,7 +32,7 @@ from service.adapters.backend import put_row
 from service.errors import Detail, Issue, IssueType, Severity
 from service.fhir.json import Json
 from service.records.outbox import CLOCK_TOLERANCE, UNSETTLED, Letter, Problem, Reason, State, Target
-from service.records.ports import GivenUp, Placement
+from service.records.ports import Backlog, GivenUp, Placement
 
 
 def _due_letters() -> Select[Any]:
@@ -101,6 +101,38 @@ def given_up_letters(connection: Connection) -> tuple[GivenUp, ...]:
     return tuple(GivenUp(target, Reason(why), count, oldest) for target, why, count, oldest in rows)
 
 
+def letter_by_id(connection: Connection, id_: int) -> Letter | None:
+    """One letter."""
+    row = connection.execute(select(schema.letter).where(schema.letter.c.id == id_)).one_or_none()
+    return None if row is None else letter_of(row)
+
+
+def listed_letters(connection: Connection, state: State | None, limit: int) -> tuple[Letter, ...]:
+    """Letters in `state` (all when None), oldest first."""
+    statement = select(schema.letter).order_by(schema.letter.c.id).limit(limit)
+    if state is not None:
+        statement = statement.where(schema.letter.c.state == state.value)
+    return tuple(letter_of(row) for row in connection.execute(statement))
+
+
+def letters_of(connection: Connection, response_id: str) -> tuple[Letter, ...]:
+    """The letters of one response, oldest first."""
+    table = schema.letter
+    statement = select(table).where(table.c.response_id == response_id).order_by(table.c.id)
+    return tuple(letter_of(row) for row in connection.execute(statement))
+
+
+def backlog(connection: Connection) -> tuple[Backlog, ...]:
+    """Counts and ages of the letters that are not settled, by target and state."""
+    columns = schema.letter.c
+    statement = select(columns.target, columns.state, func.count(), func.min(columns.created_at))
+    # The settled ones are nearly all, and counting them would take long.
+    unsettled = statement.where(columns.state.in_([state.value for state in UNSETTLED]))
+    grouped = unsettled.group_by(columns.target, columns.state).order_by(columns.target, columns.state)
+    rows = connection.execute(grouped)
+    return tuple(Backlog(name, State(state), count, oldest) for name, state, count, oldest in rows)
+
+
 def put_placements(connection: Connection, letter: Letter, placements: Sequence[Placement]) -> None:
     """Keep where resources of the response of `letter` stand on its target."""
     table = schema.placement
@@ -121,6 +153,14 @@ def put_placements(connection: Connection, letter: Letter, placements: Sequence[
     connection.execute(insert(table), rows)
 
 
+def placements_of(connection: Connection, target: str, response_id: str) -> tuple[Placement, ...]:
+    """Where the resources of a response stand on `target`."""
+    columns = schema.placement.c
+    statement = select(columns.resource_type, columns.id, columns.location, columns.etag)
+    wanted = statement.where(columns.response_id == response_id, columns.target == target)
+    return tuple(Placement(*row) for row in connection.execute(wanted.order_by(columns.id)))
+
+
 def put_target(connection: Connection, target: Target) -> None:
     """Keep how `target` stands; an open one needs no row."""
     table = schema.target
@@ -134,6 +174,18 @@ def put_target(connection: Connection, target: Target) -> None:
         "problem": problem_json(target.problem),
     }
     put_row(connection, table, values)
+
+
+def target_by_name(connection: Connection, name: str) -> Target:
+    """How a target stands; one never held is open."""
+    row = connection.execute(select(schema.target).where(schema.target.c.name == name)).one_or_none()
+    return Target(name) if row is None else target_of(row)
+
+
+def held_targets(connection: Connection) -> tuple[Target, ...]:
+    """Every target that is held, or was and was not yet resumed."""
+    rows = connection.execute(select(schema.target).order_by(schema.target.c.name))
+    return tuple(target_of(row) for row in rows)
 
 
 def target_of(row: Row[Any]) -> Target:
