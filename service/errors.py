@@ -32,6 +32,7 @@ class IssueType(StrEnum):
     DUPLICATE = "duplicate"
     MULTIPLE_MATCHES = "multiple-matches"
     NOT_FOUND = "not-found"
+    DELETED = "deleted"
     TOO_LONG = "too-long"
     CODE_INVALID = "code-invalid"
     EXTENSION = "extension"
@@ -158,6 +159,10 @@ class Invalid(DomainError):
 
 class NotFound(DomainError):
     """No such thing here."""
+
+
+class Gone(DomainError):
+    """It was here, and is not any more."""
 
 
 class NotSupported(DomainError):

@@ -14,7 +14,7 @@ from service.adapters import hook_tables as hooks
 from service.adapters import invitation_table as invitations
 from service.adapters import launch_tables as launches
 from service.adapters import letters as outbox
-from service.adapters import reading, schema
+from service.adapters import purging, reading, schema
 from service.adapters import visit_table as visits
 from service.adapters.accepting import add_audit, write_acceptance
 from service.adapters.backend import Backend, insert_once
@@ -30,6 +30,7 @@ from service.records.feedback import Feedback, FeedbackCount, IssuedCard
 from service.records.invitations import Invitation
 from service.records.outbox import Letter, State, Take, Target
 from service.records.ports import Acceptance, Backlog, GivenUp, Key, Placement, RememberedPack, Stored
+from service.records.retention import Aged, Cutoff, Standing, Tell
 from service.records.search import EVERYTHING, Bounds, Page, Query
 
 log = logging.getLogger(__name__)
@@ -118,6 +119,11 @@ class Database(Transactions):
         """All versions of a resource that lie within these bounds, newest first."""
         with self._read() as connection:
             return reading.versions_of(connection, resource_type, id, within)
+
+    def was_purged(self, resource_type: str, id: str, within: Bounds = EVERYTHING) -> bool:  # noqa: A002
+        """Whether a resource was here, within these bounds as far as that depends on whose it was, and was purged."""
+        with self._read() as connection:
+            return reading.was_purged(connection, resource_type, id, within)
 
     def search(self, query: Query) -> Page:
         """What matches `query` among the newest versions, in the order of acceptance or its reverse."""
@@ -329,6 +335,25 @@ class Database(Transactions):
         """Every pack version that ever accepted a response, the first to do so first."""
         with self._read() as connection:
             return reading.remembered_packs(connection)
+
+    def aged(self, cutoff: Cutoff) -> tuple[Aged, ...]:
+        """What is older than `cutoff`, by how it stands."""
+        with self._read() as connection:
+            return purging.aged(connection, cutoff)
+
+    def purge(
+        self,
+        cutoff: Cutoff,
+        standings: frozenset[Standing],
+        now: datetime,
+        tell: Tell,
+        *,
+        at_most: int,
+        after: str = "",
+    ) -> list[str]:
+        """Remove old responses that stand so, with all that followed; their ids."""
+        with self._write() as connection:
+            return purging.purge(connection, cutoff, standings, now, tell, at_most=at_most, after=after)
 
     def check(self) -> None:
         """Raise Unavailable unless the database can be read and written now."""

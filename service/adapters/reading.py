@@ -10,17 +10,21 @@ from service.adapters import schema
 from service.adapters.letters import issue_of
 from service.adapters.queries import condition, is_within
 from service.fhir.json import Json
-from service.records.ports import Key, RememberedPack, Stored
+from service.records.matching import admits_patient
+from service.records.ports import Key, Purged, RememberedPack, Stored
 from service.records.search import Bounds, Page, Query
 
 
 def found(connection: Connection, keys: Sequence[Key]) -> Stored | None:
-    """The response first accepted under one of `keys`, as it was acknowledged then."""
+    """The response first accepted under one of `keys`, as it was acknowledged then. Raises Purged."""
     columns = schema.response_key.c
     for key in keys:
         row = connection.execute(select(columns.response_id, columns.version).where(_is_key(key))).one_or_none()
         if row is not None:
-            return _stored(connection, row.response_id, row.version)
+            first = _stored(connection, row.response_id, row.version)
+            if first is None:
+                raise Purged(row.response_id)
+            return first
     return None
 
 
@@ -41,6 +45,14 @@ def resource_of(
     named = and_(columns.type == resource_type, columns.id == id_, wanted)
     body: Json | None = connection.execute(select(columns.body).where(named, is_within(within))).scalar_one_or_none()
     return body
+
+
+def was_purged(connection: Connection, resource_type: str, id_: str, within: Bounds) -> bool:
+    """Whether a resource was here and was purged, within these bounds as far as that depends on whose it was."""
+    columns = schema.purged.c
+    wanted = select(columns.patient).where(columns.type == resource_type, columns.id == id_)
+    row = connection.execute(wanted).one_or_none()
+    return row is not None and admits_patient(row.patient, within)
 
 
 def versions_of(connection: Connection, resource_type: str, id_: str, within: Bounds) -> tuple[Json, ...]:
@@ -89,7 +101,7 @@ def _is_key(key: Key) -> ColumnElement[bool]:
     )
 
 
-def _stored(connection: Connection, response_id: str, version: int) -> Stored:
+def _stored(connection: Connection, response_id: str, version: int) -> Stored | None:
     body = schema.resource
     told = schema.receipt
     joined = and_(body.c.id == told.c.response_id, body.c.version == told.c.version)
@@ -97,8 +109,10 @@ def _stored(connection: Connection, response_id: str, version: int) -> Stored:
         select(body.c.body, told.c.triage, told.c.warnings, told.c.digest)
         .join(told, joined)
         .where(body.c.type == "QuestionnaireResponse", body.c.id == response_id, body.c.version == version)
-    ).one()
-    return Stored(row.body, row.triage, tuple(issue_of(one) for one in row.warnings), row.digest)
+    ).one_or_none()
+    return (
+        None if row is None else Stored(row.body, row.triage, tuple(issue_of(one) for one in row.warnings), row.digest)
+    )
 
 
 def _provenance_of(connection: Connection, matches: Sequence[Json], query: Query) -> tuple[Json, ...]:

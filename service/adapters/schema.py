@@ -131,6 +131,16 @@ proposal: Final = Table(
     Column("kept_at", Moment, nullable=False),
 )
 
+purged: Final = Table(
+    "purged",
+    metadata,
+    Column("type", String, primary_key=True),
+    Column("id", Lookup, primary_key=True),
+    Column("patient", Lookup, comment="whose compartment it was in"),
+    Column("purged_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 receipt: Final = Table(
     "receipt",
     metadata,

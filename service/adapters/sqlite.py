@@ -69,6 +69,8 @@ def _engine(url: URL, busy_timeout_seconds: float) -> Engine:
         # FULL: the log is synced before a commit returns. NORMAL could lose an acknowledged response with the power.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
+        # What is removed is overwritten: else it would stand in the file until its space is used again.
+        cursor.execute("PRAGMA secure_delete = ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")

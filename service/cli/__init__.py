@@ -14,6 +14,7 @@ from service.cli.outbox import outbox
 from service.cli.pages import pack
 from service.cli.population import populate
 from service.cli.publishing import publish
+from service.cli.purge import purge
 from service.cli.responses import assess, extract, fhirpath, validate
 from service.cli.serving import deliver, serve
 
@@ -48,6 +49,7 @@ for _command in (
     pack,
     invite,
     outbox,
+    purge,
     doctor,
     keys,
     db,

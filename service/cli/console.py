@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 from collections.abc import Iterable
@@ -94,6 +95,15 @@ def issue_lines(issues: Iterable[Issue]) -> Iterable[str]:
 def fail(message: str) -> NoReturn:
     """Ends the command with `message` and exit code 1."""
     raise click.ClickException(message)
+
+
+def operator() -> str:
+    """Who runs the command: a user of this machine."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run under a number that has no name.
+        return str(os.getuid())
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
 from service.bootstrap import Services, start
-from service.cli.console import EXIT_FAULT, fail, print_json, read_settings, table
+from service.cli.console import EXIT_FAULT, fail, operator, print_json, read_settings, table
 from service.fhir.primitives import instant
 from service.records.audit import discard_event
 from service.records.outbox import Letter, State, discarded, resumed, retried
@@ -129,17 +127,9 @@ def _discard(services: Services, letter: Letter, reason: str) -> None:
     after = discarded(letter, reason, now)
     response = services.store.read("QuestionnaireResponse", letter.response_id)
     patient = None if response is None else response.get("subject")
-    event = discard_event(after, patient, _operator(), now, services.new_id())
+    event = discard_event(after, patient, operator(), now, services.new_id())
     if not services.store.change(letter, after, audit=[event]):
         fail(f"Delivery {letter.id} changed meanwhile. Look at it again.")
-
-
-def _operator() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # A container may run under a number that has no name.
-        return str(os.getuid())
 
 
 def _all_dead(services: Services) -> Iterator[Letter]:

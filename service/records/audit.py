@@ -106,6 +106,25 @@ def discard_event(letter: Letter, patient: Json | None, operator: str, now: date
     }
 
 
+def purge_event(response: Json, operator: str, now: datetime, id_: str) -> Json:
+    """The AuditEvent of a response that `operator` (a user of this machine) purged, with what followed from it.
+
+    `now` is aware UTC.
+    """
+    return {
+        "resourceType": "AuditEvent",
+        "id": id_,
+        "meta": {"versionId": "1", "lastUpdated": instant(now)},
+        "type": {"system": _LIFECYCLE, "code": "destroy", "display": "Destroy/Delete Record Lifecycle Event"},
+        "action": "D",
+        "recorded": instant(now),
+        "outcome": "0",
+        "agent": [{"who": {"identifier": {"value": operator}}, "requestor": True}],
+        "source": {"observer": {"display": SOFTWARE_NAME}},
+        "entity": list(_about(response.get("subject"), [f"QuestionnaireResponse/{response['id']}"])),
+    }
+
+
 def _event(access: Access, patient: Json | None, now: datetime, id_: str) -> Json:
     return {
         "resourceType": "AuditEvent",

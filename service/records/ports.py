@@ -107,6 +107,14 @@ class KeyTaken(Exception):
     """Another submission with one of the keys was accepted first; nothing was written."""
 
 
+class Purged(Exception):
+    """The response `id` was accepted under one of the keys, and purged since."""
+
+    def __init__(self, id: str) -> None:  # noqa: A002
+        self.id = id
+        super().__init__(id)
+
+
 class Superseded(Exception):
     """Another version of the response was written meanwhile; nothing was written."""
 
@@ -171,7 +179,7 @@ class Store(Protocol):
         ...
 
     def find(self, keys: Sequence[Key]) -> Stored | None:
-        """The response first accepted under one of `keys`, as it was acknowledged then."""
+        """The response first accepted under one of `keys`, as it was acknowledged then. Raises Purged."""
         ...
 
     def read(
@@ -189,6 +197,10 @@ class Store(Protocol):
 
     def history(self, resource_type: str, id: str, within: Bounds = EVERYTHING) -> tuple[Json, ...]:  # noqa: A002
         """All versions of a resource that lie within these bounds, newest first."""
+        ...
+
+    def was_purged(self, resource_type: str, id: str, within: Bounds = EVERYTHING) -> bool:  # noqa: A002
+        """Whether a resource was here, within these bounds as far as that depends on whose it was, and was purged."""
         ...
 
     def search(self, query: Query) -> Page:

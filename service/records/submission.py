@@ -48,11 +48,13 @@ from service.records.ports import (
     KeyTaken,
     NewId,
     Pages,
+    Purged,
     Store,
     Stored,
     Superseded,
 )
 from service.records.references import localised, subject_issues
+from service.records.retention import gone, gone_under_key
 from service.records.search import EVERYTHING, Bounds, PatientCriterion, Query, TermCriterion, TermTest
 from service.records.searchable import subject_key
 from service.records.succession import DRAFT, RETRACTED, STATUSES, as_following, check_following
@@ -118,7 +120,8 @@ class Intake:
 
         Raises Malformed (no QuestionnaireResponse), Invalid (all errors found; nothing is stored), Conflict (a key
         stands for another body), PreconditionFailed (an If-None-Exist that is not `identifier=system|value`),
-        Forbidden (the sender may not submit this), Unavailable (nothing is stored; try again).
+        Forbidden (the sender may not submit this), Gone (what a key stands for was purged), Unavailable (nothing is
+        stored; try again).
         """
         _expect_response(response)
         digest = body_digest(response)
@@ -163,6 +166,8 @@ class Intake:
         _expect_response(response)
         if version > 0:
             self._expect_draft(response_id, version)
+        elif self.store.was_purged("QuestionnaireResponse", response_id):
+            raise gone()
         keys = _Keys(None, (), body_digest(response))
         response = localised(response, self.target_base_url)
         acceptance = self._prepare(response, keys, _Place(response_id, target or self._target, version + 1))
@@ -196,6 +201,8 @@ class Intake:
         digest = body_digest(response)
         for _ in range(_MOST_TRIES):
             before = self.store.stored(response_id)
+            if before is None and self.store.was_purged("QuestionnaireResponse", response_id, within):
+                raise gone()
             if before is None or not is_within(before.resource, within):
                 raise NotFound([error(IssueType.NOT_FOUND, "There is no such QuestionnaireResponse here.")])
             local = localised(response, self.target_base_url)
@@ -281,6 +288,12 @@ class Intake:
         return None if self.target_base_url is None else self.target_base_url.rstrip("/")
 
     def _first_receipt(self, keys: _Keys) -> Receipt | None:
+        try:
+            return self._kept_receipt(keys)
+        except Purged as gone_since:
+            raise gone_under_key(gone_since.id) from None
+
+    def _kept_receipt(self, keys: _Keys) -> Receipt | None:
         if keys.condition is not None:
             stored = self.store.find([keys.condition])
             if stored is not None:

@@ -40,6 +40,11 @@ def triage_observation(plan: TriagePlan, assessment: Assessment, context: Respon
     return {key: value for key, value in observation.items() if value not in (None, [])}
 
 
+def has_fired(triage: Json) -> bool:
+    """Whether any rule fired in the assessment that the Observation `triage` tells of."""
+    return "component" in triage
+
+
 def response_performer(response: Json) -> Json | None:
     """Who answered: `source`; else an author who is a person; else the subject. None when the response names none."""
     author = response.get("author") or {}

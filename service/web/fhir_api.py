@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from service.errors import Invalid, IssueType, Malformed, NotFound, NotSupported, error
+from service.errors import Invalid, IssueType, Malformed, NotSupported, error
 from service.fhir.json import Json
 from service.fhir.outcome import operation_outcome
 from service.records.access import expect_own_patients
@@ -28,7 +28,7 @@ from service.web.content import (
     if_match,
     preferences,
 )
-from service.web.rest import expect_form, read_answer, search_answer, version_headers
+from service.web.rest import expect_form, missing, read_answer, search_answer, version_headers
 from service.web.searching import PRESENTATION, Found, Mode, Result, SearchRequest, history_bundle, read_search
 from service.web.site import Site
 
@@ -40,21 +40,29 @@ def fhir_routes(site: Site) -> Blueprint:
 
     @routes.get(f"{recorded}/<resource_id>")
     def read_recorded(resource_type: str, resource_id: str) -> ResponseReturnValue:
-        found = site.store.read(resource_type, resource_id, within=demand(resource_type, Permission.READ))
-        return _audited_answer(site, Interaction.READ, found, resource_type)
+        within = demand(resource_type, Permission.READ)
+        found = site.store.read(resource_type, resource_id, within=within)
+        if found is None:
+            raise missing(site, resource_type, resource_id, within)
+        audit(site, Interaction.READ, [found])
+        return read_answer(found, resource_type)
 
     @routes.get(f"{recorded}/<resource_id>/_history/<version>")
     def vread(resource_type: str, resource_id: str, version: str) -> ResponseReturnValue:
         within = demand(resource_type, Permission.READ)
         known = version.isascii() and version.isdigit() and len(version) < 10
         found = site.store.read(resource_type, resource_id, int(version), within) if known else None
-        return _audited_answer(site, Interaction.VREAD, found, resource_type)
+        if found is None:
+            raise missing(site, resource_type, resource_id, within)
+        audit(site, Interaction.VREAD, [found])
+        return read_answer(found, resource_type)
 
     @routes.get(f"{recorded}/<resource_id>/_history")
     def history(resource_type: str, resource_id: str) -> ResponseReturnValue:
-        versions = site.store.history(resource_type, resource_id, demand(resource_type, Permission.READ))
+        within = demand(resource_type, Permission.READ)
+        versions = site.store.history(resource_type, resource_id, within)
         if not versions:
-            raise NotFound([error(IssueType.NOT_FOUND, f"There is no such {resource_type} here.")])
+            raise missing(site, resource_type, resource_id, within)
         audit(site, Interaction.HISTORY, versions[:1])
         return fhir_answer(request, history_bundle(versions, site.fhir_base(request)))
 
@@ -106,12 +114,6 @@ def _query(site: Site, resource_type: str, search: SearchRequest) -> Query:
     query = replace(query, within=within, provenance_within=included)
     expect_own_patients(query)
     return query
-
-
-def _audited_answer(site: Site, interaction: Interaction, resource: Json | None, resource_type: str) -> Response:
-    if resource is not None:
-        audit(site, interaction, [resource])
-    return read_answer(resource, resource_type)
 
 
 def _stored_result(site: Site, query: Query) -> Result:

@@ -8,7 +8,7 @@ from functools import partial
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from service.errors import Detail, IssueType, Malformed, NotFound, error
+from service.errors import Detail, IssueType, Malformed, error
 from service.fhir.json import Json
 from service.fhir.outcome import operation_outcome
 from service.records.access import expect_subject
@@ -20,6 +20,7 @@ from service.records.scopes import Permission
 from service.web.audit import audit
 from service.web.auth import caller, demand
 from service.web.content import body_resource, fhir_answer, has_body
+from service.web.rest import missing
 from service.web.site import Site
 
 
@@ -108,9 +109,10 @@ def _sent_input(site: Site, response_name: str) -> Input:
 
 
 def _stored_input(site: Site, resource_id: str, response_name: str) -> Input:
-    response = site.store.read(RESPONSE_TYPE, resource_id, within=demand(RESPONSE_TYPE, Permission.READ))
+    within = demand(RESPONSE_TYPE, Permission.READ)
+    response = site.store.read(RESPONSE_TYPE, resource_id, within=within)
     if response is None:
-        raise NotFound([error(IssueType.NOT_FOUND, f"There is no such {RESPONSE_TYPE} here.")])
+        raise missing(site, RESPONSE_TYPE, resource_id, within)
     audit(site, Interaction.OPERATION, [response])
     body = body_resource(request) if has_body(request) else {"resourceType": "Parameters"}
     if body.get("resourceType") != "Parameters" or _parameter(body, response_name) is not None:

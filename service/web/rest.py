@@ -8,8 +8,10 @@ from email.utils import format_datetime
 from flask import Flask, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from service.errors import IssueType, NotFound, error
+from service.errors import DomainError, IssueType, NotFound, error
 from service.fhir.json import Json
+from service.records.retention import gone
+from service.records.search import Bounds
 from service.web.content import FORM, answer_type, fhir_answer, has_body
 from service.web.searching import Result, SearchRequest, searchset
 from service.web.site import Site
@@ -34,6 +36,13 @@ def expect_form() -> None:
     """Raises UnsupportedMediaType for a search that is posted otherwise than as a form."""
     if request.method == "POST" and request.mimetype != FORM and has_body(request):
         raise UnsupportedMediaType(f"A search is posted as a form: 'Content-Type: {FORM}'.")
+
+
+def missing(site: Site, resource_type: str, resource_id: str, within: Bounds) -> DomainError:
+    """What is said of a resource of the record that is not here: that it was purged, or that there is none."""
+    if site.store.was_purged(resource_type, resource_id, within):
+        return gone()
+    return NotFound([error(IssueType.NOT_FOUND, f"There is no such {resource_type} here.")])
 
 
 def read_answer(resource: Json | None, resource_type: str) -> Response:

@@ -16,6 +16,7 @@ from service.records.audit import Interaction
 from service.records.evaluation import RESPONSE_TYPE
 from service.records.latest_answers import earlier_answers
 from service.records.outbox import Letter, State
+from service.records.retention import gone
 from service.records.scopes import Permission
 from service.records.search import EVERYTHING, Bounds
 from service.records.succession import AMENDED, DRAFT, RETRACTED
@@ -87,7 +88,10 @@ def result_routes(site: Site) -> Blueprint:
 
 
 def _found(site: Site, response_id: str) -> tuple[Json, Pack]:
-    response = site.store.read(RESPONSE_TYPE, response_id, within=_readable(site, response_id))
+    within = _readable(site, response_id)
+    response = site.store.read(RESPONSE_TYPE, response_id, within=within)
+    if response is None and site.store.was_purged(RESPONSE_TYPE, response_id, within):
+        raise gone()
     pack = None if response is None else site.population.pages.resolve(response["questionnaire"])
     if response is None or pack is None:
         abort(404)

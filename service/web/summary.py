@@ -16,6 +16,7 @@ from service.records.clinician_visit import LIFETIME, ClinicianVisit, subjects, 
 from service.records.evaluation import RESPONSE_TYPE
 from service.records.launches import Arrival
 from service.records.outbox import State
+from service.records.retention import gone
 from service.records.scopes import Permission
 from service.records.search import EVERYTHING, Bounds, PatientCriterion
 from service.records.searchable import subject_key
@@ -64,6 +65,8 @@ def summary_routes(site: Site) -> Blueprint:
         """What the templates show of a response that may be read. Ends the request where there is nothing to show."""
         within = _readable(site)
         response = site.store.read(RESPONSE_TYPE, response_id, within=within)
+        if response is None and site.store.was_purged(RESPONSE_TYPE, response_id, within):
+            raise gone()
         pack = None if response is None else site.population.pages.resolve(response["questionnaire"])
         if response is None or pack is None:
             abort(404)

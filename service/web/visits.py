@@ -23,6 +23,7 @@ from service.records.drafts import draft_id, unknown_person
 from service.records.ehr import Launch
 from service.records.invitations import Invitation
 from service.records.references import subject_issues
+from service.records.retention import gone
 from service.records.succession import DRAFT
 from service.sdc.context import ResponseContext
 from service.sdc.drafting import settle
@@ -189,6 +190,8 @@ def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> 
     if invitation is not None and not _stands(site.clock(), invitation, kept=response is not None):
         _refuse("uninvited", 410, page)
     if response is None:
+        if site.store.was_purged("QuestionnaireResponse", id_):
+            raise gone()
         blank = _blank(site, pack, id_, launch, invitation)
         return Visit(site, pack, id_, key, blank, kept=False, launch=launch)
     if response["status"] != DRAFT:

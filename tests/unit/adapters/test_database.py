@@ -33,13 +33,19 @@ def test_the_file_and_its_folder_are_the_owners_alone(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
-def test_commits_are_synced_and_readers_do_not_wait(tmp_path: Path) -> None:
+def test_commits_are_synced_readers_do_not_wait_and_what_is_removed_is_overwritten(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as database, database._engine.connect() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "secure_delete")
         }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 50}
+    assert pragmas == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "busy_timeout": 50,
+        "secure_delete": 1,
+    }
 
 
 @pytest.mark.parametrize(
