@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 import uuid
 from collections import Counter
@@ -188,23 +187,6 @@ def test_a_patient_known_by_identifier_alone_is_found_on_the_server(
     assert {one["reference"] for observation in record.observations for one in observation["performer"]} == {
         patient.reference
     }
-
-
-def test_a_restored_backup_delivers_again_and_changes_nothing(
-    own_service: Service, fhir: FhirClient, patient: SyntheticPatient, tmp_path: Path
-) -> None:
-    own_service.start("--no-deliver")
-    assert submit(own_service, response_to(CASE, patient.reference)).status_code == 201
-    assert own_service.stop() == 0
-    backup = Service(tmp_path, own_service.settings["FHIR_SERVER_URL"])
-    backup.settings["DATABASE_URL"] = f"sqlite:///{shutil.copy(tmp_path / 'intake.db', tmp_path / 'backup.db')}"
-
-    told = [one.command("deliver", "--once") for one in (own_service, backup)]
-
-    assert all("delivered" in lines for lines in told)
-    record = Record.of(fhir, patient.reference)
-    assert kinds(record) == ONE_RECORD
-    assert record.versions == {"1"}
 
 
 def test_many_workers_on_one_database_deliver_each_response_once(

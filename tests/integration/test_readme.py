@@ -105,9 +105,14 @@ class Shell:
 
 def test_every_other_command_runs(tmp_path: Path, postgresql: PostgresqlServer, fhir_server: str) -> None:
     (tmp_path / ".curlrc").write_text("fail-with-body\nsilent\n")
+    empty = "restored_from_readme"
+    postgresql.execute(f"CREATE DATABASE {empty} TEMPLATE template0")
     places = {
         ".venv/bin/": f"{BIN}/",
         "http://localhost:8080/fhir": fhir_server,
+        "postgresql://intake@db.example.org/restored?sslmode=verify-full": postgresql.url(empty),
+        "~/.local/share/": f"{tmp_path}/",
+        "/var/backups/": f"{tmp_path}/",
         "my-pages": str(tmp_path / "my-pages"),
         "postgresql://intake@db.example.org/intake?sslmode=verify-full": postgresql.url(postgresql.create()),
     }
