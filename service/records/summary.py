@@ -179,9 +179,14 @@ class Reading:
     def chose(self, link_id: str) -> bool:
         """Whether options were chosen that leave no doubt: neither "none" nor "not sure", which go with no other."""
         given = self.answers(link_id)
-        options = self.pack.questionnaire.by_link_id[link_id].option_keys if given else {}
         in_doubt = any(entry.item.link_id == link_id for entry in self.judged.context.exclusive_conflicts)
-        return bool(given) and not in_doubt and not any(options[key].exclusive for key in given if key in options)
+        return bool(given) and not in_doubt and self._saying_nothing.isdisjoint(given)
+
+    @cached_property
+    def _saying_nothing(self) -> frozenset[AnswerKey]:
+        """The answers that go with no other in some question: they say no more where a question takes but one."""
+        items = self.pack.questionnaire.by_link_id.values()
+        return frozenset(option.key for item in items for option in item.options or () if option.exclusive)
 
     def _keys(self, section: Section) -> Iterator[AnswerKey]:
         for line in section.lines:

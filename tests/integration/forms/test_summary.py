@@ -79,6 +79,12 @@ class TestOneResponse:
             "Kept by this service, and sent nowhere else.",
         )
 
+    def test_what_was_told_stands_out_and_none_does_not(self, browser: Browser, answered: Any) -> None:
+        shown = summary(browser, answered("case-05")).answer.text
+        assert '<dt>Weakness</dt><dd class="told">Gradual weakness</dd>' in shown
+        none = summary(browser, answered("case-08")).answer.text
+        assert "<dt>Weakness</dt><dd>None of these</dd>" in none
+
     def test_what_could_not_be_assessed_names_the_open_question(self, browser: Browser, answered: Any) -> None:
         page = summary(browser, answered("c9-everything-unsure"))
         _, _, rest = page.text.partition("Could not be assessed")
