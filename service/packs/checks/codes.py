@@ -27,7 +27,10 @@ _NAMES: Final = {
 
 
 def code_issues(page: Page) -> Iterator[Issue]:
-    """Displays that differ from the page's lists, codes that its own systems lack, systems without a licence note."""
+    """Displays that differ from the page's lists, codes that its own systems lack, systems without a licence note.
+
+    And a CodeSystem that counts other concepts than it has: FHIR servers refuse it.
+    """
     listed = dict(_listed(page.pack.artifacts))
     own = {artifact["url"] for artifact in page.pack.artifacts if artifact["resourceType"] == "CodeSystem"}
     first: dict[Code, tuple[str, str]] = {}
@@ -48,6 +51,16 @@ def code_issues(page: Page) -> Iterator[Issue]:
                 text = f"'{code[1]}' is called '{display}' here, but '{known}' in {place}. Call it the same."
                 yield error(IssueType.VALUE, text, f"{path}.display")
     yield from _licence_issues(page, systems, own)
+    yield from _count_issues(page.pack.artifacts)
+
+
+def _count_issues(artifacts: tuple[Json, ...]) -> Iterator[Issue]:
+    for artifact in artifacts:
+        if artifact["resourceType"] == "CodeSystem" and "count" in artifact:
+            number = sum(1 for _ in concepts(artifact))
+            if artifact["count"] != number:
+                text = f"It has {number} concepts, but says {artifact['count']}. Write {number}."
+                yield error(IssueType.VALUE, text, f"CodeSystem/{artifact['id']}.count")
 
 
 def _licence_issues(page: Page, systems: Mapping[str, str], own: set[str]) -> Iterator[Issue]:

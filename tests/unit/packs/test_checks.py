@@ -189,6 +189,7 @@ def test_a_fault_of_the_plan(page: Path, name: str) -> None:
 
 LEVEL_FAULTS: dict[str, tuple[Edit, str]] = {
     "two levels of one rank": (lambda c: c["concept"][1]["property"][0].update(valueInteger=1), "the same order"),
+    "a count of other concepts than there are": (lambda c: c.update(count=3), "It has 4 concepts, but says 3"),
     "a level without interpretation": (lambda c: c["concept"][2]["property"].pop(), "no interpretation"),
 }
 
