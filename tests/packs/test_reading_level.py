@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.fhir.translation import patient_texts, translations
 from service.packs import load_pack, shipped_pages
 from tests.packs.reading_level import (
     ASKED,
@@ -34,6 +35,15 @@ def test_it_can_be_read_with_a_basic_education(folder: Path) -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_readme_of_the_page_tells_what_was_measured(folder: Path) -> None:
     assert sentence(folder) in " ".join((folder / "README.md").read_text(encoding="utf-8").split())
+
+
+def test_the_same_words_are_translated_alike_in_all_pages() -> None:
+    found: dict[str, set[str]] = {}
+    for artifact in (one for folder in FOLDERS for one in load_pack(folder).artifacts):
+        for _, element, name in patient_texts(artifact):
+            found.setdefault(element[name], set()).add(translations(element, name)["es"])
+    assert {text: said for text, said in found.items() if len(said) > 1} == {}
+    assert found["Not sure"] == {"No lo sé"}
 
 
 @pytest.mark.parametrize(
