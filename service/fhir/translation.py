@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from service.fhir.elements import extension_value, extensions, objects
+from service.fhir.elements import extension_value, extensions
 from service.fhir.json import Json
 
 TRANSLATION: Final = "http://hl7.org/fhir/StructureDefinition/translation"
@@ -66,20 +66,22 @@ def translations(element: Json, name: str) -> dict[str, str]:
 
 def languages(resource: Json) -> frozenset[str]:
     """The languages that any text of `resource` is translated to."""
-    return frozenset(
-        language
-        for _, element in objects(resource, "")
-        for name in ("display", *(name[1:] for name in element if name.startswith("_")))
-        for language in translations(element, name)
-    )
+    return frozenset(_languages(resource))
 
 
 def translated(resource: Json, language: str) -> Json:
-    """`resource` in `language`: each text that has a translation is replaced by it, and the others stay."""
+    """`resource` in `language`: each text that has a translation is replaced by it, and the others stay.
+
+    The narrative stays too, and then says in which language it is.
+    """
     if _is_in(resource, language):
         return resource
-    copy: Json = _in_language(resource, language)
-    return {**copy, "language": language}
+    copy: Json = {**_in_language(resource, language), "language": language}
+    if "text" in resource and "language" in resource:
+        own = resource["language"]
+        div = resource["text"]["div"].replace("<div ", f'<div lang="{own}" xml:lang="{own}" ', 1)
+        copy["text"] = {**resource["text"], "div": div}
+    return copy
 
 
 def untranslated(resource: Json, language: str) -> Iterator[str]:
@@ -138,6 +140,16 @@ def _bare(node: Any) -> Any:
 def _is_translation(node: Any) -> bool:
     """Whether it is an extension with a translation, or a designation in a language."""
     return isinstance(node, dict) and (node.get("url") == TRANSLATION or node.keys() == {"language", "value"})
+
+
+def _languages(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for child in node:
+            yield from _languages(child)
+    elif isinstance(node, dict):
+        for name, child in node.items():
+            yield from translations(node, "display" if name == "designation" else name.removeprefix("_"))
+            yield from _languages(child)
 
 
 def _is_display(designation: Json) -> bool:

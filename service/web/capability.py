@@ -31,7 +31,10 @@ _DOCUMENTATION = {
     RESPONSE_TYPE: "Responses to the published pages: in-progress, completed, amended, entered-in-error.",
     "AuditEvent": "Who read or wrote which patient's data, where tokens are asked for. A scope must name it.",
 }
-_PUBLISHED_DOCUMENTATION = "The artifacts of the published pages; a Questionnaire's id is its folder's name."
+_PUBLISHED_DOCUMENTATION = (
+    "The artifacts of the published pages; a Questionnaire's id is its folder's name. `_language`, or Accept-Language, "
+    "asks for a copy in another language; without it a resource has its translations inside."
+)
 _DEFINITION_DOCUMENTATION = "The operations of this service's own."
 _RECORD_DOCUMENTATION = "What this service extracted from responses, as delivered or waiting for delivery."
 

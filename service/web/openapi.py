@@ -10,6 +10,7 @@ from typing import Final
 from service.fhir.json import Json, parse
 from service.web.capability import OPERATIONS, ResourceCapability, capabilities
 from service.web.content import FHIR_JSON, FORM, PLAIN_JSON
+from service.web.publications import LANGUAGE, PUBLISHED_TYPES
 
 _METHODS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "validate": (("post",), ("get", "post")),
@@ -53,7 +54,8 @@ def _resource_paths(capability: ResourceCapability) -> Iterator[tuple[str, Json]
     kind, offered = capability.type, capability.interactions
     one, many = f"/{kind}/{{id}}", f"/{kind}"
     if "read" in offered:
-        yield one, {"get": _operation(f"Reads a {kind}.", path=("id",), headers=("If-None-Match",))}
+        language = (LANGUAGE,) if kind in PUBLISHED_TYPES else ()
+        yield one, {"get": _operation(f"Reads a {kind}.", path=("id",), query=language, headers=("If-None-Match",))}
     if "vread" in offered:
         yield (
             f"{one}/_history/{{version}}",
@@ -63,6 +65,7 @@ def _resource_paths(capability: ResourceCapability) -> Iterator[tuple[str, Json]
         yield f"{one}/_history", {"get": _operation("All its versions, newest first.", path=("id",))}
     if "search-type" in offered:
         names = (*capability.parameters, *_RESULT_PARAMETERS, *(["_revinclude"] if capability.reverse_includes else []))
+        names += (LANGUAGE,) if kind in PUBLISHED_TYPES else ()
         form = {FORM: {"schema": {"type": "object", "properties": {name: {"type": "string"} for name in names}}}}
         yield many, {"get": _operation(f"Searches for {kind}.", query=names)}
         yield f"{many}/_search", {"post": _operation("The same, as a form.", body=form)}
@@ -79,7 +82,9 @@ def _resource_paths(capability: ResourceCapability) -> Iterator[tuple[str, Json]
 
 
 def _called(name: str, method: str, path: tuple[str, ...] = ()) -> Json:
-    asked = ("url", "version") if (name, method, path) == ("questionnaire-package", "get", ()) else ()
+    asked: tuple[str, ...] = ()
+    if (name, method) == ("questionnaire-package", "get"):
+        asked = (LANGUAGE,) if path else ("url", "version", LANGUAGE)
     body = _body("Parameters", "QuestionnaireResponse") if method == "post" else None
     return _operation(f"The operation ${name}.", path=path, query=asked, body=body)
 

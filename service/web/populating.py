@@ -19,10 +19,12 @@ from service.records.references import localised
 from service.web.audit import audit
 from service.web.auth import caller
 from service.web.content import body_resource, fhir_answer
-from service.web.publications import Publications
+from service.web.language import in_language, wanted_languages
+from service.web.publications import LANGUAGE, Publications
+from service.web.searching import PRESENTATION
 from service.web.site import Site
 
-_PACKAGE_PARAMETERS = frozenset({"url", "version", "_format", "_pretty"})
+_PACKAGE_PARAMETERS = frozenset({"url", "version"})
 
 
 def questionnaire_operation_routes(site: Site) -> Blueprint:
@@ -71,7 +73,8 @@ def _page(site: Site, resource_id: str) -> Pack:
 
 def _named_page(site: Site) -> Pack:
     """The page of the parameters `url` (a canonical) and `version`. Raises Malformed and NotFound."""
-    named = dict(request.args) if request.method == "GET" else _posted(body_resource(request))
+    asked = {name: value for name, value in request.args.items() if name not in (*PRESENTATION, LANGUAGE)}
+    named = asked if request.method == "GET" else _posted(body_resource(request))
     url, version = split_canonical(named.get("url", ""))
     given = named.get("version")
     if named.keys() - _PACKAGE_PARAMETERS or not url or (version and given and version != given):
@@ -96,8 +99,8 @@ def _package(site: Site, pack: Pack) -> ResponseReturnValue:
     """A collection Bundle of a Questionnaire, first, and all that it needs."""
     base = site.fhir_base(request)
     # As they are read one by one, with the version that the content has.
-    resources = Publications.of(pack.artifacts).resources.values()
+    resources = Publications.of(pack.artifacts).everything(wanted_languages())
     ordered = sorted(resources, key=lambda one: one["resourceType"] != "Questionnaire")
     entries = [{"fullUrl": f"{base}/{one['resourceType']}/{one['id']}", "resource": one} for one in ordered]
     bundle: Json = {"resourceType": "Bundle", "type": "collection", "entry": entries}
-    return fhir_answer(request, bundle)
+    return in_language(fhir_answer(request, bundle), ordered)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from service.errors import IssueType, Malformed, error
 from service.fhir.json import Json, dumps
 from service.fhir.primitives import instant
+from service.fhir.translation import languages, lookup, translated
+from service.packs.pack import DEFAULT_LANGUAGE
 from service.records.search import DEFAULT_COUNT, MAX_COUNT, split_or, split_token
 from service.web.searching import Result, SearchRequest, matches
 
@@ -23,33 +25,55 @@ PUBLISHED_PARAMETERS: Mapping[str, str] = {
     "title": "string",
     "status": "token",
 }
+LANGUAGE = "_language"
+"""The parameter that names the language to read artifacts in; it finds no fewer of them."""
+
 KNOWN_NAMES = frozenset(
-    [*PUBLISHED_PARAMETERS, *(f"{text}:{modifier}" for text in ("name", "title") for modifier in ("exact", "contains"))]
+    [
+        *PUBLISHED_PARAMETERS,
+        LANGUAGE,
+        *(f"{text}:{modifier}" for text in ("name", "title") for modifier in ("exact", "contains")),
+    ]
 )
 
 _Test = Callable[[Json], bool]
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Publications:
-    """Every published resource, by type and id, with `meta` naming its version and date."""
+    """Every published resource, by type and id, with `meta` naming its version and date.
 
-    resources: Mapping[tuple[str, str], Json]
+    `offered` are the languages that each can be read in, its own first.
+    """
+
+    resources: Mapping[_Key, Json]
+    offered: Mapping[_Key, tuple[str, ...]]
+    _translated: dict[tuple[_Key, str], Json] = field(default_factory=dict)
 
     @classmethod
     def of(cls, artifacts: Iterable[Json]) -> Publications:
         """The artifacts of pages; one that several pages carry (the same type and id) is kept once."""
-        resources: dict[tuple[str, str], Json] = {}
+        resources: dict[_Key, Json] = {}
         for artifact in artifacts:
             resources.setdefault((artifact["resourceType"], artifact["id"]), _with_meta(artifact))
-        return cls(resources)
+        return cls(resources, {key: _offered(resource) for key, resource in resources.items()})
 
-    def read(self, resource_type: str, resource_id: str) -> Json | None:
-        """The resource of this type and id; None when there is none."""
-        return self.resources.get((resource_type, resource_id))
+    def read(self, resource_type: str, resource_id: str, wanted: Sequence[str] = ()) -> Json | None:
+        """The resource of this type and id, in the first of the `wanted` languages that it has; None without any."""
+        key = resource_type, resource_id
+        return self._in_language(key, wanted) if key in self.resources else None
 
-    def search(self, resource_type: str, search: SearchRequest) -> Result:
-        """The resources of this type that meet every parameter; raises Malformed for a page that cannot be read."""
+    def everything(self, wanted: Sequence[str] = ()) -> list[Json]:
+        """Every resource, each in the first of the `wanted` languages that it has."""
+        return [self._in_language(key, wanted) for key in self.resources]
+
+    def search(self, resource_type: str, search: SearchRequest, wanted: Sequence[str] = ()) -> Result:
+        """The resources of this type that meet every parameter, each in the first of the `wanted` languages it has.
+
+        Names and titles are searched as they are in the resource's own language. Raises Malformed for a page that
+        cannot be read.
+        """
         tests, ignored, sort, count, offset = [], [], None, DEFAULT_COUNT, 0
         for name, value in search.pairs:
             match name:
@@ -59,19 +83,35 @@ class Publications:
                     offset = _number(name, value)
                 case "_sort" if value in ("_lastUpdated", "-_lastUpdated"):
                     sort = value
+                case _ if name == LANGUAGE:
+                    continue
                 case _ if name in KNOWN_NAMES:
                     tests.append(_test(name, value))
                 case _:
                     ignored.append(name)
         found = [
-            resource
-            for (kind, _), resource in self.resources.items()
-            if kind == resource_type and all(test(resource) for test in tests)
+            key
+            for key, resource in self.resources.items()
+            if key[0] == resource_type and all(test(resource) for test in tests)
         ]
         if sort is not None:
-            found.sort(key=_last_updated, reverse=sort.startswith("-"))
-        page = matches(found[offset : offset + count])
+            found.sort(key=lambda key: _last_updated(self.resources[key]), reverse=sort.startswith("-"))
+        page = matches(self._in_language(key, wanted) for key in found[offset : offset + count])
         return Result(len(found), tuple(page), count, offset, tuple(ignored))
+
+    def _in_language(self, key: _Key, wanted: Sequence[str]) -> Json:
+        offered = self.offered[key]
+        language = next((found for tag in wanted if (found := lookup(offered, tag)) is not None), offered[0])
+        if language == offered[0]:
+            return self.resources[key]
+        if (key, language) not in self._translated:
+            self._translated[key, language] = _with_meta(translated(self.resources[key], language))
+        return self._translated[key, language]
+
+
+def _offered(resource: Json) -> tuple[str, ...]:
+    own = resource.get("language", DEFAULT_LANGUAGE)
+    return (own, *sorted(languages(resource) - {own}))
 
 
 def _with_meta(artifact: Json) -> Json:

@@ -13,6 +13,7 @@ from service.fhir.outcome import issue_code_system
 from service.fhir.primitives import instant
 from service.web.capability import capability_statement, operation_definitions
 from service.web.content import fhir_answer
+from service.web.language import in_language, wanted_languages
 from service.web.openapi import openapi
 from service.web.publications import KNOWN_NAMES, PUBLISHED_TYPES, Publications
 from service.web.rest import expect_form, read_answer, search_answer
@@ -52,7 +53,8 @@ def published_routes(site: Site) -> Blueprint:
 
     @routes.get(f"{published}/<resource_id>")
     def read_published(resource_type: str, resource_id: str) -> ResponseReturnValue:
-        return read_answer(publications.read(resource_type, resource_id), resource_type)
+        resource = publications.read(resource_type, resource_id, wanted_languages())
+        return in_language(read_answer(resource, resource_type), [resource])
 
     @routes.get("/OperationDefinition/<resource_id>")
     def read_definition(resource_id: str) -> ResponseReturnValue:
@@ -63,7 +65,9 @@ def published_routes(site: Site) -> Blueprint:
     def search_published(resource_type: str) -> ResponseReturnValue:
         expect_form()
         search = read_search(request, KNOWN_NAMES)
-        return search_answer(site, resource_type, search, publications.search(resource_type, search))
+        result = publications.search(resource_type, search, wanted_languages())
+        answer = search_answer(site, resource_type, search, result)
+        return in_language(answer, [one.resource for one in result.found])
 
     return routes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.fhir.json import Json
+from service.fhir.narrative import narrative_fault
 from service.fhir.translation import TRANSLATION, languages, lookup, translated, untranslated
 
 
@@ -50,6 +51,14 @@ def test_a_text_is_replaced_by_its_translation_and_the_resource_says_its_languag
 def test_a_text_without_translation_stays_as_it_is() -> None:
     resource = {"resourceType": "Questionnaire", "title": "Twitching", "_title": in_other(fr="Tremblements")}
     assert translated(resource, "es")["title"] == "Twitching"
+
+
+def test_the_narrative_says_that_it_is_in_another_language() -> None:
+    div = '<div xmlns="http://www.w3.org/1999/xhtml">Twitching</div>'
+    resource = {"resourceType": "Questionnaire", "language": "en", "text": {"status": "generated", "div": div}}
+    text = translated(resource, "es")["text"]
+    assert text["div"] == '<div lang="en" xml:lang="en" xmlns="http://www.w3.org/1999/xhtml">Twitching</div>'
+    assert narrative_fault(text["div"]) is None
 
 
 def test_the_words_for_patients_beside_a_display_are_replaced_too() -> None:

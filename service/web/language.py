@@ -1,0 +1,27 @@
+"""The language of an answer: what a request asks for, and what the answer says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flask import Response, request
+
+from service.fhir.json import Json
+from service.web.publications import LANGUAGE
+
+
+def wanted_languages() -> tuple[str, ...]:
+    """The languages that the request asks for, the best first: `_language`, else Accept-Language (RFC 9110, 12.5.4)."""
+    named = request.values.get(LANGUAGE)
+    if named is not None:
+        return (named,)
+    return tuple(tag for tag, quality in request.accept_languages if quality > 0)
+
+
+def in_language(answer: Response, resources: Iterable[Json | None]) -> Response:
+    """The answer, which holds `resources`, with headers that tell their languages, and that there may be others."""
+    told = sorted({one["language"] for one in resources if one is not None and "language" in one})
+    if told:
+        answer.headers["Content-Language"] = ", ".join(told)
+    answer.vary.add("Accept-Language")
+    return answer
