@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from service.web.answer_words import reason_words, told_on
 from service.web.auth import register_auth
 from service.web.cds_hooks import cds_routes
 from service.web.errors import register_errors
@@ -11,6 +12,7 @@ from service.web.fhir_api import fhir_routes
 from service.web.form import form_routes
 from service.web.form_view import RIGHT_TO_LEFT
 from service.web.helplines import dialled
+from service.web.interface import register_languages
 from service.web.monitoring import monitoring_routes
 from service.web.operations import operation_routes
 from service.web.populating import questionnaire_operation_routes
@@ -45,6 +47,7 @@ def create_app(site: Site) -> Flask:
         register_rate_limit(app, site.rate_limit)
     register_auth(app, site)
     register_negotiation(app)
+    register_languages(app)
     app.register_blueprint(published_routes(site))
     app.register_blueprint(fhir_routes(site))
     app.register_blueprint(operation_routes(site))
@@ -60,6 +63,8 @@ def create_app(site: Site) -> Flask:
         anyone_may_begin=site.is_open,
         dialled=dialled,
         helplines=site.helplines,
+        reason_words=reason_words,
+        told_on=told_on,
         right_to_left=RIGHT_TO_LEFT,
         version=site.version,
     )

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from service.errors import Detail, Invalid, PreconditionFailed
+from service.errors import Detail, Invalid, Issue, PreconditionFailed
 from service.fhir.json import Json
 from service.fhir.primitives import instant
-from service.sdc.answers import answer_label
 from service.sdc.context import ResponseContext
 from service.sdc.drafting import Asked, asked, completed, settle
 from service.sdc.form import Step
 from service.sdc.questionnaire import ItemType
 from service.sdc.validation import context_issues
+from service.web.answer_words import answer_words
 from service.web.fields import field_name, html_id
 from service.web.form_reading import advice, question_path
 from service.web.form_view import item_label
+from service.web.interface import gettext as _
 from service.web.visits import Visit, person_zone, to_result
 
 _ABSENCE = (Detail.REQUIRED_MISSING, Detail.TOO_FEW_ANSWERS)
@@ -26,11 +27,15 @@ _ABSENCE = (Detail.REQUIRED_MISSING, Detail.TOO_FEW_ANSWERS)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One entry of an error summary: the question, what is wrong, and the address of the question."""
+    """One entry of an error summary: the question, what is wrong, and the address of the question.
+
+    `language` is that of the text, where it is another than the page is shown in.
+    """
 
     label: str
     text: str
     address: str | None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,10 @@ def check_page(visit: Visit, context: ResponseContext, problems: list[Problem]) 
         lines = []
         for one in asked(context, step.items):
             address = _address(visit, one, step)
-            answers = tuple(answer_label(one.item, given) for given in one.answers)
+            answers = tuple(answer_words(one.item, given) for given in one.answers)
             lines.append(Line(_id(one), item_label(one.item), answers, address, wrong.get(address)))
         sections.append((step, lines))
-    return render_template("form/check.html", visit=visit, pack=visit.pack, sections=sections, problems=problems)
+    return render_template("form/check.html", visit=visit, pack=visit.shown, sections=sections, problems=problems)
 
 
 def send_answers(visit: Visit) -> ResponseReturnValue:
@@ -77,20 +82,27 @@ def send_answers(visit: Visit) -> ResponseReturnValue:
         return to_result(visit.id, visit.key)
     except Invalid as refusal:
         # Another tab changed an answer between the check and the sending.
-        return check_page(visit, visit.context(), [Problem("", issue.text, None) for issue in refusal.issues]), 422
+        return check_page(visit, visit.context(), [general_problem(issue) for issue in refusal.issues]), 422
     return to_result(visit.id, visit.key)
 
 
 def missing_text(one: Asked) -> str:
     """What to do about a question without the answers it needs."""
     if one.item.min_occurs > 1:
-        return f"Give at least {one.item.min_occurs} answers."
-    return "Choose an answer." if one.item.options or one.item.type is ItemType.BOOLEAN else "Write an answer."
+        return _("Give at least %(number)s answers.", number=one.item.min_occurs)
+    is_choice = bool(one.item.options) or one.item.type is ItemType.BOOLEAN
+    return _("Choose an answer.") if is_choice else _("Write an answer.")
+
+
+def general_problem(issue: Issue) -> Problem:
+    """What is wrong with the answers as a whole: in the page's words, or, where it has none, in the engine's."""
+    is_of_page = issue.detail is Detail.CONSTRAINT_VIOLATED
+    return Problem("", issue.text, None, language=None if is_of_page else "en")
 
 
 def _problems(visit: Visit, response: Json) -> list[Problem]:
     """What keeps the response from being sent, question by question."""
-    context = settle(visit.pack.questionnaire, response, visit.site.clock())
+    context = settle(visit.shown.questionnaire, response, visit.site.clock())
     places: dict[str, tuple[Asked, Step]] = {}
     problems = []
     for step in visit.steps(context):
@@ -104,7 +116,7 @@ def _problems(visit: Visit, response: Json) -> list[Problem]:
             continue
         found = places.get(question_path(issue, places))
         if found is None:
-            problems.append(Problem("", issue.text, None))
+            problems.append(general_problem(issue))
         else:
             one, step = found
             problems.append(Problem(item_label(one.item), advice(one.item, issue), _address(visit, one, step)))

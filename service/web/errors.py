@@ -128,7 +128,7 @@ def _answer(issues: Iterable[Issue], status: int, headers: Mapping[str, str]) ->
         return json_answer({"errors": [_as_json(issue) for issue in issues]}, status, headers)
     told = [*issues]
     if request.accept_mimetypes.accept_html:
-        page = render_template("error.html", title=HTTPStatus(status).phrase, issues=told)
+        page = render_template("error.html", status=HTTPStatus(status), issues=told)
         return Response(page, status, headers, content_type="text/html; charset=utf-8")
     text = "\n".join(issue.text for issue in told)
     return Response(f"{text}\n", status, headers, content_type="text/plain; charset=utf-8")

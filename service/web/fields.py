@@ -23,6 +23,7 @@ from service.sdc.comparison import answer_key
 from service.sdc.drafting import Rows
 from service.sdc.form import Choice, Control, choices, control, takes_own_words
 from service.sdc.questionnaire import Item
+from service.web.interface import gettext as _
 
 Inputs = Mapping[str, Sequence[str]]
 """The values of inputs by name, as a browser posts them."""
@@ -163,10 +164,10 @@ def _read_choices(item: Item, name: str, inputs: Inputs) -> Reading:
     exclusive = [choice for choice in chosen if choice.option.exclusive]
     if exclusive and len(chosen) + len(own) > 1:
         kept = [option_answer(choice.option) for choice in chosen if not choice.option.exclusive]
-        text = f"You chose “{exclusive[0].label}” beside other answers. Keep it, or the others."
+        text = _("You chose “%(answer)s” beside other answers. Keep it, or the others.", answer=exclusive[0].label)
         return Reading((*kept, *own), text)
     if not item.repeats and len(answers) + len(own) > 1:
-        return Reading((), "Choose one answer, or write your own, not both.")
+        return Reading((), _("Choose one answer, or write your own, not both."))
     return Reading((*answers, *own))
 
 
@@ -184,19 +185,19 @@ def _read_text(item: Item, parts: _Parts, terminology: Terminology, zone: tzinfo
     if not text:
         return None
     if not is_string(text):
-        raise Unreadable("Write less: this is more than can be kept.")
+        raise Unreadable(_("Write less: this is more than can be kept."))
     return {"valueString": text if control(item) is Control.TEXT_AREA else " ".join(text.split("\n"))}
 
 
 def _read_url(item: Item, parts: _Parts, terminology: Terminology, zone: tzinfo) -> Json | None:
     if not is_uri(parts[""]):
-        raise Unreadable("Write an address without spaces, such as https://example.org/")
+        raise Unreadable(_("Write an address without spaces, such as https://example.org/"))
     return {"valueUri": parts[""]}
 
 
 def _read_integer(item: Item, parts: _Parts, terminology: Terminology, zone: tzinfo) -> Json | None:
     if not _WHOLE.fullmatch(parts[""]) or not is_integer(int(parts[""])):
-        raise Unreadable("Write a whole number in digits, such as 12.")
+        raise Unreadable(_("Write a whole number in digits, such as 12."))
     return {"valueInteger": int(parts[""])}
 
 
@@ -206,7 +207,7 @@ def _read_decimal(item: Item, parts: _Parts, terminology: Terminology, zone: tzi
 
 def _number(text: str) -> Decimal:
     if not _NUMBER.fullmatch(text):
-        raise Unreadable("Write a number in digits, with a point for decimals, such as 37.5.")
+        raise Unreadable(_("Write a number in digits, with a point for decimals, such as 37.5."))
     return Decimal(text)
 
 
@@ -217,7 +218,7 @@ def _read_quantity(item: Item, parts: _Parts, terminology: Terminology, zone: tz
         return {"valueQuantity": {"value": number, **({"unit": parts[".unit"]} if parts[".unit"] else {})}}
     chosen = [unit for unit in offered if unit.get("code") == parts[".unit"]] or (offered if len(offered) == 1 else ())
     if not chosen:
-        raise Unreadable("Choose the unit of your number.")
+        raise Unreadable(_("Choose the unit of your number."))
     unit = chosen[0]
     coded = {name: unit[name] for name in ("system", "code") if name in unit}
     return {"valueQuantity": {"value": number, "unit": unit.get("display", unit.get("code")), **coded}}
@@ -230,12 +231,12 @@ def _read_date(item: Item, parts: _Parts, terminology: Terminology, zone: tzinfo
 def _date(parts: _Parts) -> str:
     day, month, year = (parts[name] for name in (".day", ".month", ".year"))
     if not re.fullmatch(r"\d{4}", year, re.ASCII):
-        raise Unreadable("Write the year in four digits, such as 2025.")
+        raise Unreadable(_("Write the year in four digits, such as 2025."))
     if day and not month:
-        raise Unreadable("Write the month as well, or leave the day empty.")
+        raise Unreadable(_("Write the month as well, or leave the day empty."))
     text = "-".join([year, *(part.zfill(2) for part in (month, day) if part)])
     if not is_date(text):
-        raise Unreadable("There is no such date. Write day and month in digits, such as 27 and 3.")
+        raise Unreadable(_("There is no such date. Write day and month in digits, such as 27 and 3."))
     return text
 
 
@@ -244,7 +245,7 @@ def _read_date_time(item: Item, parts: _Parts, terminology: Terminology, zone: t
     if not parts[".time"]:
         return {"valueDateTime": day}
     if len(day) != len("2026-01-01"):
-        raise Unreadable("Write the whole date, or leave the time empty.")
+        raise Unreadable(_("Write the whole date, or leave the time empty."))
     moment = datetime.fromisoformat(f"{day}T{_clock(parts['.time'])}").replace(tzinfo=zone)
     return {"valueDateTime": moment.isoformat()}
 
@@ -257,7 +258,7 @@ def _clock(text: str) -> str:
     match = _CLOCK.fullmatch(text)
     clock = "" if match is None else f"{match[1].zfill(2)}:{match[2]}:{match[3] or '00'}"
     if not is_time(clock) or clock.endswith(":60"):
-        raise Unreadable("Write the time as hours and minutes, such as 9:30 or 17:05.")
+        raise Unreadable(_("Write the time as hours and minutes, such as 9:30 or 17:05."))
     return clock
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -12,15 +11,17 @@ from flask.typing import ResponseReturnValue
 from service.errors import Invalid, PreconditionFailed
 from service.fhir.json import Json
 from service.fhir.primitives import instant
-from service.sdc.answers import answer_label
+from service.packs import Pack
 from service.sdc.context import ResponseContext
 from service.sdc.drafting import Asked, asked, settle
 from service.sdc.form import Step, is_answerable
 from service.sdc.questionnaire import Item
-from service.web.check_answers import Problem, check_page, missing_text, send_answers
+from service.web.answer_words import answer_words, day_words
+from service.web.check_answers import Problem, check_page, general_problem, missing_text, send_answers
 from service.web.fields import field_name, html_id
 from service.web.form_reading import ROWS, StepReading, read_step
 from service.web.form_view import View, item_label, shown_ids
+from service.web.interface import asked_language, speak, spoken
 from service.web.site import Site
 from service.web.visits import (
     Visit,
@@ -45,12 +46,13 @@ def form_routes(site: Site) -> Blueprint:
     @routes.get("")
     def begin(page: str) -> ResponseReturnValue:
         pack = published(site, page)
+        shown = speak(pack)
         draft = unfinished(site)
         if draft is not None and "new" not in request.args:
-            return render_template("form/unfinished.html", pack=pack, draft=draft)
+            return render_template("form/unfinished.html", pack=shown, draft=draft)
         told = told_patient()
         if site.is_open and named_patient(told) is None and (told or site.fhir_server_url is not None):
-            return render_template("form/whose.html", pack=pack, told=told), 422 if told else 200
+            return render_template("form/whose.html", pack=shown, told=told), 422 if told else 200
         return begun(site, pack)
 
     @routes.get("/<uuid:draft>")
@@ -68,7 +70,8 @@ def form_routes(site: Site) -> Blueprint:
     @routes.post("/<uuid:draft>/<int:number>")
     def answer(page: str, draft: object, number: int) -> ResponseReturnValue:
         visit = posted_visit(site, page, str(draft))
-        return with_cookie(_answer(visit, number), page, visit.key)
+        answered = _answer if asked_language() is None else _in_other_language
+        return with_cookie(answered(visit, number), page, visit.key)
 
     @routes.post("/<uuid:draft>/<int:number>/shown")
     def shown(page: str, draft: object, number: int) -> ResponseReturnValue:
@@ -81,11 +84,12 @@ def form_routes(site: Site) -> Blueprint:
     @routes.get("/<uuid:draft>/later")
     def later(page: str, draft: object) -> ResponseReturnValue:
         visit = opened_visit(site, page, str(draft))
-        path = url_for("form.resume", page=page, draft=visit.id, key=visit.key)
-        link = f"{site.public_url or request.host_url.rstrip('/')}{path}"
-        until = _day(site.clock() + site.draft_lifetime)
+        # Another device may ask for another language.
+        path = url_for("form.resume", page=page, draft=visit.id, key=visit.key, language=spoken())
+        until = day_words((site.clock() + site.draft_lifetime).date().isoformat())
         onward = _first_open(visit, visit.context())
-        return render_template("form/later.html", pack=visit.pack, link=link, until=until, onward=onward)
+        link = site.address(request, path)
+        return render_template("form/later.html", pack=visit.shown, link=link, until=until, onward=onward)
 
     @routes.get("/<uuid:draft>/check")
     def check(page: str, draft: object) -> ResponseReturnValue:
@@ -99,35 +103,43 @@ def form_routes(site: Site) -> Blueprint:
     return routes
 
 
-def _read(visit: Visit, response: Json, number: int) -> tuple[StepReading, Step]:
-    """The draft `response` with the step that was posted."""
+def _read(visit: Visit, pack: Pack, response: Json, number: int) -> tuple[StepReading, Step]:
+    """The draft `response` with the step that was posted, in the texts of `pack`: to be kept, or to be shown."""
     zone = person_zone(visit.site)
     now = visit.site.clock()
-    context = settle(visit.pack.questionnaire, {**response, "authored": instant(now.astimezone(zone))}, now)
+    context = settle(pack.questionnaire, {**response, "authored": instant(now.astimezone(zone))}, now)
     step = visit.step(context, number)
     return read_step(context, step, _inputs(), visit.proposals(context), zone, request.form.get("action", "")), step
 
 
 def _answer(visit: Visit, number: int) -> ResponseReturnValue:
-    readings: list[tuple[StepReading, Step]] = []
+    drafts: list[Json] = []
 
     def change(response: Json) -> Json:
-        readings.append(_read(visit, response, number))
-        return readings[-1][0].context.response
+        drafts.append(response)
+        return _read(visit, visit.pack, response, number)[0].context.response
 
     try:
         receipt = visit.site.drafts.revise(visit.id, visit.response, change)
     except PreconditionFailed:
         return already_sent(visit.id, visit.key)
     except Invalid as refusal:
-        return _step_again(visit, *readings[-1], [Problem("", issue.text, None) for issue in refusal.issues])
-    reading, step = readings[-1]
+        shown = _read(visit, visit.shown, drafts[-1], number)
+        return _step_again(visit, *shown, [general_problem(issue) for issue in refusal.issues])
+    reading, step = _read(visit, visit.shown, drafts[-1], number)
     kept = replace(visit, response=receipt.response, kept=True)
     if kept.urgent_rules() - visit.urgent_rules():
         # Before anything else, also before what is wrong with the other answers.
         return redirect(kept.address("urgent", after=step.number), 303)
     visit.site.drafts.keep_proposal(visit.id, visit.pack, receipt.response)
     return _onward(kept, reading, step)
+
+
+def _in_other_language(visit: Visit, number: int) -> ResponseReturnValue:
+    """The step in the language that was chosen on it, with what is typed so far; nothing is kept."""
+    reading, step = _read(visit, visit.shown, visit.response, number)
+    view = View(reading.context, visit.proposals(reading.context), {}, _inputs())
+    return _step_page(visit, view, step, [])
 
 
 def _onward(visit: Visit, reading: StepReading, step: Step) -> ResponseReturnValue:
@@ -185,7 +197,7 @@ def _step_page(visit: Visit, view: View, step: Step, problems: list[Problem]) ->
     return render_template(
         "form/step.html",
         visit=visit,
-        pack=visit.pack,
+        pack=visit.shown,
         step=step,
         position=position + 1,
         total=len(steps),
@@ -202,9 +214,9 @@ def _step_page(visit: Visit, view: View, step: Step, problems: list[Problem]) ->
 
 def _shown(visit: Visit, number: int) -> ResponseReturnValue:
     """Which blocks the answers on the page show, and what they calculate; nothing is kept."""
-    reading, step = _read(visit, visit.response, number)
+    reading, step = _read(visit, visit.shown, visit.response, number)
     fixed = {
-        _id(one): "; ".join(answer_label(one.item, given) for given in one.answers)
+        _id(one): "; ".join(answer_words(one.item, given) for given in one.answers)
         for one in asked(reading.context, step.items)
         if not is_answerable(one.item)
     }
@@ -212,7 +224,7 @@ def _shown(visit: Visit, number: int) -> ResponseReturnValue:
 
 
 def _urgent_page(visit: Visit) -> ResponseReturnValue:
-    judged = visit.site.evaluation.assess(visit.response)
+    judged = visit.site.evaluation.assess(visit.response, visit.shown.language)
     fired = [outcome for outcome in judged.assessment.fired if outcome.rule.level == judged.plan.highest]
     context = visit.context()
     told = request.args.get("after", "")
@@ -221,7 +233,7 @@ def _urgent_page(visit: Visit) -> ResponseReturnValue:
     onward = visit.address("check") if following is None else visit.step_address(following)
     if not fired:
         return redirect(onward, 303)
-    return render_template("form/urgent.html", visit=visit, pack=visit.pack, fired=fired, onward=onward)
+    return render_template("form/urgent.html", visit=visit, pack=visit.shown, fired=fired, onward=onward)
 
 
 def _inputs() -> dict[str, list[str]]:
@@ -244,7 +256,3 @@ def _id(one: Asked) -> str:
 def _depends(item: Item) -> bool:
     """True when other answers show or calculate the item, or one in it."""
     return item.may_hide or item.calculated is not None or any(map(_depends, item.items))
-
-
-def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%B %Y}"

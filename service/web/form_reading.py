@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import Final
 
 from service.errors import Detail, Issue
-from service.fhir.elements import extensions
+from service.fhir.elements import extensions, typed_extension_value
 from service.fhir.json import Json
 from service.sdc import vocabulary as sdc
 from service.sdc.context import ResponseContext
@@ -17,7 +17,9 @@ from service.sdc.form import Step, is_answerable, is_hidden, takes_own_words
 from service.sdc.items import Scope
 from service.sdc.questionnaire import Item, ItemType, Questionnaire
 from service.sdc.validation import context_issues
+from service.web.answer_words import bounds_of, limit_words
 from service.web.fields import Inputs, field_name, read_answers
+from service.web.interface import gettext as _
 
 ASKED: Final = "asked"
 """The input that names each question that a page showed: what it did not show keeps its answers."""
@@ -25,12 +27,6 @@ ASKED: Final = "asked"
 CONFIRM: Final = ".confirm"
 ROWS: Final = ".rows"
 _MOST_ROWS: Final = 100
-_ADVICE: Final[Mapping[Detail, str]] = {
-    Detail.INVALID_VALUE: "This cannot be read as an answer. Write it another way.",
-    Detail.TOO_MANY_ANSWERS: "These are more answers than the question takes. Remove some.",
-    Detail.DUPLICATE_ANSWER: "The same answer stands twice. Remove one.",
-    Detail.PATTERN_MISMATCH: "This does not have the form that is asked for. Look at the hint, and write it again.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +148,7 @@ class _Reader:
         is_as_proposed = proposal is not None and reading.answers == proposal.answers
         if proposal is not None and is_as_proposed and proposal.origin is not None:
             if name + CONFIRM not in self.inputs:
-                self.faults[name] = "This comes from your health record. Confirm that it is right, or change it."
+                self.faults[name] = _("This comes from your health record. Confirm that it is right, or change it.")
                 return []
             return [{**_node(item, ()), "extension": list(proposal.extensions), "answer": list(reading.answers)}]
         is_changed = there and list(reading.answers) != there[0].get("answer")
@@ -196,10 +192,32 @@ def _kept(context: ResponseContext, step: Step, faults: dict[str, str]) -> tuple
 
 def advice(item: Item, issue: Issue) -> str:
     """An issue about an answer to `item` in words for the person who gave it."""
-    known = _ADVICE.get(issue.detail) if issue.detail is not None else None
-    if issue.detail is Detail.NOT_AN_OPTION and takes_own_words(item):
-        known = "This is none of the answers offered. Choose one, or write your own."
-    return known or issue.text.removeprefix(f"'{item.link_id}': ")
+    definition = item.definition
+    match issue.detail:
+        case Detail.CONSTRAINT_VIOLATED:
+            return issue.text
+        case Detail.INVALID_VALUE:
+            return _("This cannot be read as an answer. Write it another way.")
+        case Detail.TOO_MANY_ANSWERS:
+            return _("These are more answers than the question takes. Remove some.")
+        case Detail.DUPLICATE_ANSWER:
+            return _("The same answer stands twice. Remove one.")
+        case Detail.NOT_AN_OPTION if takes_own_words(item):
+            return _("This is none of the answers offered. Choose one, or write your own.")
+        case Detail.PATTERN_MISMATCH:
+            return _("This does not have the form that is asked for. Look at the hint, and write it again.")
+        case Detail.OUT_OF_BOUNDS:
+            return limit_words(**bounds_of(item))
+        case Detail.TOO_LONG if "maxLength" in definition:
+            return _("The text must have at most %(number)s characters.", number=definition["maxLength"])
+        case Detail.TOO_SHORT:
+            least = typed_extension_value(definition, sdc.MIN_LENGTH, int)
+            return _("The text must have at least %(number)s characters.", number=least)
+        case Detail.TOO_PRECISE:
+            places = typed_extension_value(definition, sdc.MAX_DECIMAL_PLACES, int)
+            return _("The number must have at most %(number)s decimal places.", number=places)
+        case _:
+            return _("This cannot be kept as an answer. Write it another way, or leave it out.")
 
 
 def question_path(issue: Issue, places: Collection[str]) -> str:
@@ -218,4 +236,4 @@ def _origin(sources: Sequence[Json]) -> str | None:
     """Where answers come from, in words; None where the Questionnaire itself gives them."""
     references = [source["valueReference"] for source in sources if "valueReference" in source]
     named = [str(one.get("display") or one.get("reference") or one.get("type", "")) for one in references]
-    return ", ".join(dict.fromkeys(named)) or ("your health record" if references else None)
+    return ", ".join(dict.fromkeys(named)) or (_("your health record") if references else None)

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from service.fhir.elements import choice_key, extensions, typed_extension_value
+from service.fhir.elements import typed_extension_value
 from service.fhir.json import Json
 from service.sdc import vocabulary as sdc
-from service.sdc.answers import answer_label, value_text
 from service.sdc.context import ResponseContext
 from service.sdc.drafting import Rows, row_count, scope_of
 from service.sdc.form import (
@@ -24,8 +23,10 @@ from service.sdc.form import (
 )
 from service.sdc.items import Scope
 from service.sdc.questionnaire import Item, ItemType
+from service.web.answer_words import answer_words, bounds_of
 from service.web.fields import Inputs, field_name, html_id, units, written
 from service.web.form_reading import CONFIRM, Proposals
+from service.web.interface import gettext as _
 
 RIGHT_TO_LEFT: Final = frozenset({"ar", "dv", "fa", "he", "ps", "ur", "yi"})
 _SEVERAL_INPUTS: Final = (Control.RADIOS, Control.CHECKBOXES, Control.YES_NO, Control.DATE, Control.DATE_TIME)
@@ -234,7 +235,7 @@ class View:
             origin=proposal.origin if proposal and not entries else None,
             confirmed=self.inputs is not None and name + CONFIRM in self.inputs,
             error=self.errors.get(name),
-            fixed=None if is_answerable(item) else tuple(answer_label(item, answer) for answer in answers),
+            fixed=None if is_answerable(item) else tuple(answer_words(item, answer) for answer in answers),
             is_added=self.added == name,
         )
 
@@ -266,12 +267,12 @@ def _text(item: Item, rows: Rows, *, shown: bool) -> Text:
 
 def _choices(item: Item) -> Iterator[OfferedChoice]:
     if control(item) is Control.YES_NO:
-        yield from (OfferedChoice("yes", "Yes", False), OfferedChoice("no", "No", False))
+        yield from (OfferedChoice("yes", _("Yes"), False), OfferedChoice("no", _("No"), False))
     for choice in choices(item):
         yield OfferedChoice(choice.value, choice.label, choice.option.exclusive)
     if control(item) in (Control.RADIOS, Control.YES_NO) and not item.required:
         # A browser has no way to take back a choice among radio buttons.
-        yield OfferedChoice("", "No answer", True)
+        yield OfferedChoice("", _("No answer"), True)
 
 
 def _by_part(inputs: Inputs, name: str) -> dict[str, Sequence[str]]:
@@ -296,31 +297,24 @@ def _link_ids(item: Item) -> Iterator[str]:
 def _own_words_label(item: Item) -> str | None:
     if not takes_own_words(item):
         return None
-    return typed_extension_value(item.definition, sdc.OPEN_LABEL, str) or "Something else, in your own words"
+    return typed_extension_value(item.definition, sdc.OPEN_LABEL, str) or _("Something else, in your own words")
 
 
 def _hints(item: Item) -> Iterator[str]:
     kind = control(item)
     if kind in (Control.DATE, Control.DATE_TIME):
-        yield "For example, 27 3 2025."
+        yield _("For example, 27 3 2025.")
     elif (entry_format := typed_extension_value(item.definition, sdc.ENTRY_FORMAT, str)) is not None:
         yield entry_format
-    bounds = {}
-    for url, word in (
-        (sdc.MIN_VALUE, "from"),
-        (sdc.MIN_QUANTITY, "from"),
-        (sdc.MAX_VALUE, "to"),
-        (sdc.MAX_QUANTITY, "to"),
-    ):
-        for extension in extensions(item.definition, url):
-            key = choice_key(extension)
-            if key is not None:
-                bounds[word] = value_text(extension[key])
-    if bounds:
-        told = " ".join(f"{word} {bound}" for word, bound in sorted(bounds.items()))
-        yield f"{told[:1].upper()}{told[1:]}."
+    match bounds_of(item):
+        case {"least": least, "most": most}:
+            yield _("From %(least)s to %(most)s.", least=least, most=most)
+        case {"least": least}:
+            yield _("From %(least)s.", least=least)
+        case {"most": most}:
+            yield _("To %(most)s.", most=most)
     if "maxLength" in item.definition:
-        yield f"At most {item.definition['maxLength']} characters."
+        yield _("At most %(number)s characters.", number=item.definition["maxLength"])
 
 
 def _unit(coding: Json) -> Unit:

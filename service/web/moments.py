@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, tzinfo
 
+from babel.dates import format_date
+from flask_babel import get_locale
+
+from service.web.interface import gettext as _
+
 
 def in_words(moment: str, zone: tzinfo) -> str:
     """A dateTime as people read it: in its own offset, or in `zone` where it is in UTC."""
@@ -11,7 +16,8 @@ def in_words(moment: str, zone: tzinfo) -> str:
         return moment
     parsed = datetime.fromisoformat(moment)
     local = parsed.astimezone(zone) if parsed.utcoffset() == timedelta() else parsed
-    return f"{local.day} {local:%B %Y} at {local:%H:%M} ({_offset(local)})"
+    day = format_date(local, "long", locale=get_locale())
+    return _("%(day)s at %(time)s (%(offset)s)", day=day, time=f"{local:%H:%M}", offset=_offset(local))
 
 
 def _offset(moment: datetime) -> str:

@@ -24,6 +24,7 @@ from service.sdc.assessment import RuleOutcome
 from service.web.audit import audit
 from service.web.auth import authenticated
 from service.web.content import FHIR_JSON
+from service.web.interface import speak
 from service.web.moments import in_words
 from service.web.site import Site
 from service.web.visits import given_key
@@ -53,14 +54,15 @@ def result_routes(site: Site) -> Blueprint:
     @routes.get("/<response_id>")
     def result(response_id: str) -> ResponseReturnValue:
         response, pack = _found(site, response_id)
+        shown = speak(pack)
         authored = in_words(response["authored"], site.zone)
         whereabouts = _whereabouts(site.store.letters_of(response_id), site.zone)
         if response["status"] == RETRACTED:
-            return render_template("result/retracted.html", pack=pack, authored=authored, whereabouts=whereabouts)
-        judged = site.evaluation.assess(response, look_back=partial(earlier_answers, site.store))
+            return render_template("result/retracted.html", pack=shown, authored=authored, whereabouts=whereabouts)
+        judged = site.evaluation.assess(response, shown.language, partial(earlier_answers, site.store))
         return render_template(
             "result/result.html",
-            pack=pack,
+            pack=shown,
             response_id=response_id,
             is_draft=response["status"] == DRAFT,
             authored=authored,

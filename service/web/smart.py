@@ -15,9 +15,10 @@ from service.records.launches import Arrival
 from service.records.ports import AnswerLost, Unreachable
 from service.records.smart import Failure, LaunchFailed
 from service.sdc.form import form_steps
+from service.web.cookies import set_session_cookie
+from service.web.interface import carried, speak
 from service.web.site import Site
 from service.web.summary import opened_summary
-from service.web.visits import set_session_cookie
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,11 @@ def smart_routes(site: Site) -> Blueprint:
 
 def _asked(issuer: str) -> dict[str, Any]:
     """The parameters of a launch as they came."""
-    return {"iss": issuer, **{name: request.args[name] for name in ("launch", "page") if name in request.args}}
+    return {
+        "iss": issuer,
+        **{name: request.args[name] for name in ("launch", "page") if name in request.args},
+        **carried(),
+    }
 
 
 def _here(site: Site, endpoint: str) -> str:
@@ -110,9 +115,11 @@ def _opened_form(site: Site, arrival: Arrival) -> ResponseReturnValue:
     )
     first = form_steps(arrival.pack.questionnaire)[0]
     # With its key, because a browser that keeps no cookies within a frame must find the form as well.
-    address = url_for("form.step", page=arrival.pack.name, draft=draft_id(key), number=first.number, key=key)
+    shown = speak(arrival.pack)
+    number = first.number
+    address = url_for("form.step", page=shown.name, draft=draft_id(key), number=number, key=key, **carried())
     if arrival.missing:
-        return render_template("launch/less.html", pack=arrival.pack, ehr=ehr, missing=arrival.missing, onward=address)
+        return render_template("launch/less.html", pack=shown, ehr=ehr, missing=arrival.missing, onward=address)
     return redirect(address, 303)
 
 

@@ -6,6 +6,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
 from service.web.capability import RESPONSE_TYPE
+from service.web.interface import spoken
 from service.web.site import Site
 
 
@@ -18,7 +19,7 @@ def start_routes(site: Site) -> Blueprint:
         base = site.fhir_base(request)
         return render_template(
             "start.html",
-            packs=site.packs,
+            packs=[pack.in_language(spoken()) for pack in site.packs],
             base=base,
             response_type=RESPONSE_TYPE,
             fhir_server_url=site.fhir_server_url,

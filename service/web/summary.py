@@ -25,10 +25,10 @@ from service.records.succession import AMENDED, DRAFT, RETRACTED
 from service.records.summary import Summaries, Summary
 from service.web.audit import audit
 from service.web.auth import authenticated, call_as
+from service.web.cookies import set_session_cookie
 from service.web.moments import in_words
 from service.web.site import Site
 from service.web.timeline import timeline_drawing
-from service.web.visits import set_session_cookie
 
 COOKIE: Final = "clinician"
 _STYLES: Final = ("style.css", "summary.css")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any, Final, NoReturn
 
-from flask import abort, current_app, make_response, redirect, render_template, request, url_for
+from flask import abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 
@@ -29,7 +29,9 @@ from service.sdc.context import ResponseContext
 from service.sdc.drafting import settle
 from service.sdc.form import Step, form_steps
 from service.sdc.references import reference_type
+from service.web.cookies import set_session_cookie
 from service.web.form_reading import Proposals, proposals_of
+from service.web.interface import carried, speak
 from service.web.site import Site
 
 COOKIE: Final = "draft"
@@ -41,11 +43,13 @@ _MOST_OFFSET_MINUTES: Final = 14 * 60
 class Visit:
     """One request to one draft. `response` is the draft as kept; as it begins, where nothing is `kept` yet.
 
-    `launch` is what an EHR said when it opened the form.
+    `pack` is the page whose texts are kept with the answers, `shown` the same in the person's language. `launch` is
+    what an EHR said when it opened the form.
     """
 
     site: Site
     pack: Pack
+    shown: Pack
     id: str
     key: str
     response: Json
@@ -61,22 +65,22 @@ class Visit:
         """The address of a page of this draft."""
         if self.needs_key:
             values["key"] = self.key
-        return url_for(f"form.{endpoint}", page=self.pack.name, draft=self.id, **values)
+        return url_for(f"form.{endpoint}", page=self.pack.name, draft=self.id, **values, **carried())
 
     def step_address(self, step: Step, anchor: str | None = None, **values: Any) -> str:
         """The address of a step, or of one question in it."""
         return self.address("step", number=step.number, _anchor=anchor, **values)
 
     def context(self) -> ResponseContext:
-        """The draft as it is, without what other answers hide."""
-        return settle(self.pack.questionnaire, self.response, self.site.clock())
+        """The draft as it is shown, without what other answers hide."""
+        return settle(self.shown.questionnaire, self.response, self.site.clock())
 
     def steps(self, context: ResponseContext) -> tuple[Step, ...]:
         """The steps that show anything after the answers so far."""
         root = context.paired.root
         return tuple(
             step
-            for step in form_steps(self.pack.questionnaire)
+            for step in form_steps(context.questionnaire)
             if any(context.enablement.is_enabled(item, root) for item in step.items)
         )
 
@@ -94,7 +98,7 @@ class Visit:
         else:
             without_record = {**self.response, "subject": unknown_person(self.id)}
             proposal = self.site.drafts.propose(self.pack, without_record)
-        return proposals_of(self.pack.questionnaire, proposal, context)
+        return proposals_of(context.questionnaire, proposal, context)
 
     def urgent_rules(self) -> frozenset[str]:
         """The ids of the rules of the highest level that the answers kept so far fire."""
@@ -133,6 +137,7 @@ def begun(site: Site, pack: Pack, *, with_key: bool = False) -> Response:
     values: dict[str, Any] = {"key": key} if with_key else {}
     if (patient := named_patient(told_patient())) is not None:
         values["patient"] = patient
+    values |= carried()
     address = url_for("form.step", page=pack.name, draft=draft_id(key), number=first.number, **values)
     return with_cookie(redirect(address, 303), pack.name, key)
 
@@ -155,7 +160,7 @@ def opened_visit(site: Site, page: str, id_: str) -> Visit:
     if key is None and response is None:
         # Nothing is kept under this id: whoever comes without its key begins anew, if need be without cookies.
         if COOKIE in request.cookies:
-            abort(redirect(url_for("form.begin", page=page, patient=request.args.get("patient")), 303))
+            abort(redirect(url_for("form.begin", page=page, patient=request.args.get("patient"), **carried()), 303))
         abort(begun(site, published(site, page), with_key=True))
     if key is None:
         _refuse("session_ended", 403, page)
@@ -185,6 +190,7 @@ def posted_visit(
 
 def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> Visit:
     pack = published(site, page)
+    shown = speak(pack)
     launch = site.launch_store.launch(id_)
     invitation = site.invitation_of(id_)
     if invitation is not None and not _stands(site.clock(), invitation, kept=response is not None):
@@ -193,13 +199,13 @@ def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> 
         if site.store.was_purged("QuestionnaireResponse", id_):
             raise gone()
         blank = _blank(site, pack, id_, launch, invitation)
-        return Visit(site, pack, id_, key, blank, kept=False, launch=launch)
+        return Visit(site, pack, shown, id_, key, blank, kept=False, launch=launch)
     if response["status"] != DRAFT:
         abort(to_result(id_, key))
     pinned = site.population.pages.resolve(response["questionnaire"])
     if pinned is None or pinned.url != pack.url:
         abort(404)
-    return Visit(site, pinned, id_, key, response, kept=True, launch=launch)
+    return Visit(site, pinned, speak(pinned), id_, key, response, kept=True, launch=launch)
 
 
 def _stands(now: datetime, invitation: Invitation, *, kept: bool) -> bool:
@@ -226,7 +232,7 @@ def _blank(site: Site, pack: Pack, id_: str, launch: Launch | None, invitation: 
         _refuse("closed", 403, pack.name)
     patient = named_patient(told_patient())
     if patient is None and site.fhir_server_url is not None:
-        abort(redirect(url_for("form.begin", page=pack.name), 303))
+        abort(redirect(url_for("form.begin", page=pack.name, **carried()), 303))
     return {**head, "subject": unknown_person(id_) if patient is None else {"reference": patient}}
 
 
@@ -260,7 +266,7 @@ def to_result(response_id: str, key: str) -> Response:
 
 def _result_address(response_id: str, key: str) -> str:
     values: dict[str, Any] = {} if request.cookies.get(COOKIE) == key else {"key": key}
-    return url_for("result.result", response_id=response_id, **values)
+    return url_for("result.result", response_id=response_id, **values, **carried())
 
 
 def _opening_result(answer: ResponseReturnValue, response_id: str, key: str) -> Response:
@@ -291,21 +297,6 @@ def with_cookie(answer: ResponseReturnValue, page: str, key: str) -> Response:
     if request.cookies.get(COOKIE) != key:
         set_session_cookie(made, COOKIE, key, f"/forms/{page}")
     return made
-
-
-def set_session_cookie(answer: Response, name: str, value: str, path: str) -> None:
-    """Sets a cookie for the browser session. By https it is kept within an EHR's frame as well, for that EHR alone."""
-    # A proxy may have taken the encryption off: then the public address tells of it.
-    secure = request.is_secure or current_app.config["SESSION_COOKIE_SECURE"]
-    answer.set_cookie(
-        name,
-        value,
-        path=path,
-        httponly=True,
-        secure=secure,
-        samesite="None" if secure else "Lax",
-        partitioned=secure,
-    )
 
 
 def _refuse(why: str, status: int, page: str) -> NoReturn:

@@ -10,18 +10,19 @@ from flask.testing import FlaskClient
 from service.bootstrap import start
 from service.config import load_settings
 from service.fhir.models import model_issues
+from service.fhir.translation import languages
 from service.packs import Pack, assemble_pack
 from service.web.app import create_app
 from tests.integration.answers import MakeResponse, issues_of
 from tests.translating import in_guillemets, translate
 
 QUESTIONNAIRE = "/fhir/Questionnaire/muscle-fasciculation"
-SPANISH = {"Accept-Language": "pt, es-MX;q=0.8, en;q=0.5"}
+FRENCH = {"Accept-Language": "pt, fr-CA;q=0.8, en;q=0.5"}
 
 
 @pytest.fixture(scope="module")
 def bilingual(page: Pack) -> Pack:
-    return assemble_pack(page.name, [translate(artifact) for artifact in deepcopy(page.artifacts)])
+    return assemble_pack(page.name, [translate(artifact, "fr") for artifact in deepcopy(page.artifacts)])
 
 
 @pytest.fixture
@@ -36,57 +37,57 @@ def test_a_questionnaire_that_is_asked_for_in_no_language_has_all_its_translatio
 ) -> None:
     answer = client.get(QUESTIONNAIRE)
     assert answer.json["title"] == page.title
-    assert answer.json["_title"]["extension"][0]["extension"][0]["valueCode"] == "es"
+    assert languages(answer.json) == {"es", "fr"}
     assert answer.headers["Content-Language"] == "en"
     assert "Accept-Language" in answer.vary
 
 
-@pytest.mark.parametrize(("query", "headers"), [("?_language=es", {}), ("", SPANISH), ("?_language=es-419", {})])
-def test_a_questionnaire_is_read_in_spanish(
+@pytest.mark.parametrize(("query", "headers"), [("?_language=fr", {}), ("", FRENCH), ("?_language=fr-BE", {})])
+def test_a_questionnaire_is_read_in_french(
     client: FlaskClient, page: Pack, query: str, headers: dict[str, str]
 ) -> None:
     answer = client.get(f"{QUESTIONNAIRE}{query}", headers=headers)
     assert answer.json["title"] == in_guillemets(page.title)
-    assert answer.json["language"] == "es"
-    assert answer.headers["Content-Language"] == "es"
+    assert answer.json["language"] == "fr"
+    assert answer.headers["Content-Language"] == "fr"
     assert model_issues(answer.json) == []
 
 
 def test_the_parameter_stands_over_the_header(client: FlaskClient, page: Pack) -> None:
-    assert client.get(f"{QUESTIONNAIRE}?_language=en", headers=SPANISH).json["title"] == page.title
+    assert client.get(f"{QUESTIONNAIRE}?_language=en", headers=FRENCH).json["title"] == page.title
 
 
-@pytest.mark.parametrize("wanted", ["fr", "", "*", "es;q=0", "x" * 5000])
+@pytest.mark.parametrize("wanted", ["pt", "", "*", "fr;q=0", "x" * 5000])
 def test_what_is_in_none_of_the_languages_is_read_as_it_is(client: FlaskClient, page: Pack, wanted: str) -> None:
     answer = client.get(QUESTIONNAIRE, headers={"Accept-Language": wanted})
     assert (answer.json["title"], answer.headers["Content-Language"]) == (page.title, "en")
 
 
 def test_a_translation_has_a_version_of_its_own(client: FlaskClient) -> None:
-    english, spanish = (client.get(f"{QUESTIONNAIRE}?_language={language}") for language in ("en", "es"))
-    assert english.headers["ETag"] != spanish.headers["ETag"]
-    again = {"If-None-Match": spanish.headers["ETag"], **SPANISH}
+    english, french = (client.get(f"{QUESTIONNAIRE}?_language={language}") for language in ("en", "fr"))
+    assert english.headers["ETag"] != french.headers["ETag"]
+    again = {"If-None-Match": french.headers["ETag"], **FRENCH}
     assert client.get(QUESTIONNAIRE, headers=again).status_code == 304
-    assert client.get(QUESTIONNAIRE, headers={"If-None-Match": spanish.headers["ETag"]}).status_code == 200
+    assert client.get(QUESTIONNAIRE, headers={"If-None-Match": french.headers["ETag"]}).status_code == 200
 
 
-def test_artifacts_are_found_in_spanish_also_by_strict_searches_and_page_by_page(client: FlaskClient) -> None:
+def test_artifacts_are_found_in_french_also_by_strict_searches_and_page_by_page(client: FlaskClient) -> None:
     strict = {"Prefer": "handling=strict"}
-    answer = client.get("/fhir/ValueSet?_language=es&_count=1", headers=strict)
+    answer = client.get("/fhir/ValueSet?_language=fr&_count=1", headers=strict)
     assert answer.json["entry"][0]["resource"]["title"].startswith("«")
-    assert answer.headers["Content-Language"] == "es"
+    assert answer.headers["Content-Language"] == "fr"
     following = next(link["url"] for link in answer.json["link"] if link["relation"] == "next")
-    assert client.get(following).json["entry"][0]["resource"]["language"] == "es"
-    posted = client.post("/fhir/CodeSystem/_search", data={"_language": "es"}, headers=strict)
-    assert {entry["resource"].get("language") for entry in posted.json["entry"]} == {"en", "es"}
+    assert client.get(following).json["entry"][0]["resource"]["language"] == "fr"
+    posted = client.post("/fhir/CodeSystem/_search", data={"_language": "fr"}, headers=strict)
+    assert {entry["resource"].get("language") for entry in posted.json["entry"]} == {"en", "fr"}
 
 
 def test_a_title_is_searched_as_the_page_has_it(client: FlaskClient) -> None:
-    assert client.get("/fhir/Questionnaire?title=muscle", headers=SPANISH).json["total"] == 1
+    assert client.get("/fhir/Questionnaire?title=muscle", headers=FRENCH).json["total"] == 1
 
 
 def test_records_are_in_no_other_language(client: FlaskClient) -> None:
-    answer = client.get("/fhir/Observation?_language=es", headers={"Prefer": "handling=strict"})
+    answer = client.get("/fhir/Observation?_language=fr", headers={"Prefer": "handling=strict"})
     assert [issue["code"] for issue in issues_of(answer)] == ["not-supported"]
 
 
@@ -97,8 +98,8 @@ def test_records_are_in_no_other_language(client: FlaskClient) -> None:
         "/fhir/Questionnaire/$questionnaire-package?url=https://symptom-intake.example/fhir/Questionnaire/muscle-fasciculation",
     ],
 )
-def test_a_package_is_read_in_spanish(client: FlaskClient, page: Pack, address: str) -> None:
-    entries = client.get(address, headers=SPANISH).json["entry"]
+def test_a_package_is_read_in_french(client: FlaskClient, page: Pack, address: str) -> None:
+    entries = client.get(address, headers=FRENCH).json["entry"]
     assert entries[0]["resource"]["title"] == in_guillemets(page.title)
     plan = next(one["resource"] for one in entries if one["resource"]["resourceType"] == "PlanDefinition")
     assert plan["action"][0]["textEquivalent"].startswith("«")
@@ -107,11 +108,11 @@ def test_a_package_is_read_in_spanish(client: FlaskClient, page: Pack, address: 
 def test_a_response_in_the_words_of_a_translation_is_valid_without_a_warning(
     client: FlaskClient, bilingual: Pack, make_response: MakeResponse
 ) -> None:
-    spanish = bilingual.in_language("es").questionnaire.by_link_id
+    french = bilingual.in_language("fr").questionnaire.by_link_id
     response = make_response()
     for group in response["item"]:
-        group["text"] = spanish[group["linkId"]].text
+        group["text"] = french[group["linkId"]].text
         for item in group["item"]:
-            item["text"] = spanish[item["linkId"]].text
+            item["text"] = french[item["linkId"]].text
     outcome = client.post("/fhir/QuestionnaireResponse/$validate", json=response).json
     assert [issue["severity"] for issue in outcome["issue"]] == ["information"]

@@ -116,4 +116,4 @@ def test_the_result_and_the_summary_name_the_date(client: FlaskClient, send: Any
     for path in ("", "/summary"):
         shown = client.get(f"/responses/{then['id']}{path}").text
         assert "Twitching in the same place before" in shown
-        assert "On 2026-02-20: " in shown
+        assert "On 20 February 2026: " in shown

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
+
+from tests.translating import translate
 
 Json = dict[str, Any]
 
@@ -166,7 +169,10 @@ ITEMS = [
 
 
 def write_page(folder: Path, language: str = "en", items: list[Json] | None = None) -> Path:
-    """The page in a folder of its own below `folder`; its one rule is urgent where `signs` is `heart`."""
+    """The page in a folder of its own below `folder`; its one rule is urgent where `signs` is `heart`.
+
+    In English it has a translation to Spanish, in guillemets.
+    """
     name = f"everything-{language}"
     place = folder / name
     place.mkdir(parents=True)
@@ -187,7 +193,7 @@ def write_page(folder: Path, language: str = "en", items: list[Json] | None = No
         "status": "active",
         "title": "Every question",
         "extension": [extension(f"{CORE}variable", valueExpression=fact)],
-        "item": ITEMS if items is None else items,
+        "item": deepcopy(ITEMS if items is None else items),
     }
     levels = [("calm", 1, "N"), ("urgent", 2, "AA")]
     level_system = f"{BASE}/CodeSystem/{name}-levels"
@@ -235,5 +241,7 @@ def write_page(folder: Path, language: str = "en", items: list[Json] | None = No
         ],
     }
     for artifact, file in ((questionnaire, "questionnaire"), (plan, "red-flags"), (code_system, "levels")):
+        if language == "en":
+            translate(artifact)
         (place / f"{file}.json").write_text(json.dumps(artifact))
     return place
