@@ -345,3 +345,42 @@ def test_the_first_page_is_light(service: Service, page_of: PageOf) -> None:
 
 def _packed(body: bytes) -> int:
     return len(gzip.compress(body))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_pages_in_spanish_have_no_barrier(service: Service, page_of: PageOf, size: Size) -> None:
+    page = page_of(size=size, complaints=("status of 422",))
+    page.goto(f"{service.address}/?language=es")
+    checked(page)
+    press(page.get_by_role("link", name="Músculos"))
+    expect(page.locator("html")).to_have_attribute("lang", "es")
+    checked(page)
+    go_on(page)
+    expect(page.get_by_role("heading", name="Hay un problema")).to_be_visible()
+    checked(page)
+    page.locator("input[name=danger-signs]").first.check()
+    go_on(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Busque ayuda médica ahora")
+    checked(page)
+
+
+@pytest.mark.parametrize("scripts", SCRIPTS)
+def test_the_switch_keeps_what_is_typed(service: Service, page_of: PageOf, scripts: bool) -> None:
+    page = page_of(scripts=scripts)
+    fill(page, service, until=1)
+    page.get_by_label("Year", exact=True).fill("20")
+    choose(page, "How long does the twitching last", "Hours")
+    press(page.get_by_role("button", name="Español"))
+    expect(page.get_by_label("Año", exact=True)).to_have_value("20")
+    expect(page.get_by_label("Horas", exact=True)).to_be_checked()
+    press(page.get_by_role("button", name="English"))
+    expect(page.get_by_label("Hours", exact=True)).to_be_checked()
+
+
+def test_enter_goes_on_and_does_not_switch(service: Service, page_of: PageOf) -> None:
+    page = page_of(complaints=("status of 422",))
+    fill(page, service, until=1)
+    with page.expect_navigation():
+        page.get_by_label("Year", exact=True).press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.get_by_role("heading", name="There is a problem")).to_be_visible()

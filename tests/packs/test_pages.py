@@ -17,6 +17,14 @@ def test_a_vignette_gives_what_it_says(pack: Pack, vignette: Vignette) -> None:
 
 
 @pytest.mark.parametrize("pack", PACKS, ids=[pack.name for pack in PACKS])
+def test_every_vignette_gives_the_same_in_spanish(pack: Pack) -> None:
+    spanish = pack.in_language("es")
+    assert spanish.language == "es"
+    for vignette in load_vignettes(shipped_pages() / pack.name):
+        assert run_vignette(spanish, vignette) == [], vignette.name
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=[pack.name for pack in PACKS])
 def test_every_rule_is_seen_to_fire_and_not_to_fire(pack: Pack) -> None:
     vignettes = load_vignettes(shipped_pages() / pack.name)
     assert len({vignette.name for vignette in vignettes}) == len(vignettes)

@@ -155,3 +155,9 @@ def test_without_a_public_address_it_is_said_where_the_link_leads(monkeypatch: p
     done = invite("--patient", "123")
     assert done.stdout.startswith("http://localhost:8000/forms/")
     assert "SYMPTOM_INTAKE_PUBLIC_URL" in done.stderr
+
+
+def test_an_invitation_may_name_the_language(browser: Browser) -> None:
+    page = browser.open(f"{link('--patient', 'Patient/1')}&_language=es")
+    assert page.heading == "Paso 1 de 6 : Señales de peligro"
+    assert browser.send(danger_signs="none").heading.startswith("Paso 2 de 6")
