@@ -22,7 +22,7 @@ from service.records.search import (
 )
 from service.records.searchable import subject_key
 from service.records.succession import AMENDED, COMPLETED, DRAFT
-from service.sdc.look_back import looked_back_at
+from service.sdc.look_back import looked_back_at, looks_back
 
 _LOOKED_AT: Final = 50
 _STANDING: Final = tuple(TermTest(status, None) for status in (DRAFT, COMPLETED, AMENDED))
@@ -39,10 +39,11 @@ def latest_answers(store: Store, page_url: str, subject: str, within: Bounds = E
 def earlier_answers(store: Store, pack: Pack, response: Json) -> tuple[Json, ...]:
     """The patient's earlier responses to any version of the page, which the facts of `response` read; at most 50.
 
-    None where nobody is said to be the patient, nor where no fact of the page looks back: then no store is asked.
+    None of a draft, where nobody is said to be the patient, and where no fact of the page looks back: then no store is
+    asked.
     """
     subject = subject_key(response.get("subject"))
-    if subject is None or not pack.questionnaire.look_back:
+    if subject is None or not (pack.questionnaire.look_back and looks_back(response)):
         return ()
     status = TermCriterion("status", _STANDING[1:])
     before = SpanCriterion("authored", (SpanTest(Prefix.EB, *span(response["authored"])),))

@@ -62,7 +62,15 @@ def test_a_patient_known_by_an_identifier_has_earlier_responses_too(store: Store
     assert ids(store, response("now", subject=whose)) == ["old"]
 
 
-@pytest.mark.parametrize(("of", "pack"), [(response(subject=None), page("before")), (response(), page())])
-def test_no_store_is_asked_where_nobody_is_named_or_no_fact_looks_back(of: dict[str, Any], pack: Pack) -> None:
+@pytest.mark.parametrize(
+    ("of", "pack"),
+    [
+        (response(subject=None), page("before")),
+        (response(), page()),
+        (response(status="in-progress"), page("before")),
+    ],
+    ids=["nobody is named", "no fact looks back", "a draft"],
+)
+def test_no_store_is_asked_where_nothing_looks_back(of: dict[str, Any], pack: Pack) -> None:
     nobody = cast(Store, None)
     assert earlier_answers(nobody, pack, of) == ()

@@ -100,6 +100,10 @@ class TestWhichResponsesCount:
     def test_others_do_not(self, other: dict[str, Any]) -> None:
         assert looked_back_at(response(id="now", authored=AUTHORED), [other]) == ()
 
+    def test_a_draft_looks_back_at_none(self) -> None:
+        draft = response(id="now", authored=AUTHORED, status="in-progress")
+        assert looked_back_at(draft, [earlier("old", "2026-01-01")]) == ()
+
     def test_a_response_that_does_not_say_when_it_was_authored_looks_back_at_none(self) -> None:
         assert looked_back_at(response(), [earlier("old", "2026-01-01")]) == ()
 
