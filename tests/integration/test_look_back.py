@@ -113,7 +113,7 @@ def test_what_is_withdrawn_later_no_longer_counts_when_a_result_is_opened(client
 def test_the_result_and_the_summary_name_the_date(client: FlaskClient, send: Any) -> None:
     send(authored=EARLIER)
     then = send()
-    for path in ("", "/summary"):
+    for path, date in (("", "20 February 2026"), ("/summary", "2026-02-20")):
         shown = client.get(f"/responses/{then['id']}{path}").text
         assert "Twitching in the same place before" in shown
-        assert "On 20 February 2026: " in shown
+        assert f"On {date}: " in shown

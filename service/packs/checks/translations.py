@@ -39,7 +39,7 @@ def translation_issues(pack: Pack) -> Iterator[Issue]:
 def _told(artifact: Json, here: str) -> Iterator[tuple[str, list[tuple[object, object]]]]:
     """The translations of each text: the path of what carries them, and each with its language."""
     for path, element in objects(artifact, here):
-        told = extensions(element, TRANSLATION)
+        told = list(extensions(element, TRANSLATION))
         if told:
             yield path, [(extension_value(one, "lang"), extension_value(one, "content")) for one in told]
         designations = [one for one in element.get("designation", []) if "language" in one]
