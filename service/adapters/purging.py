@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +11,6 @@ from sqlalchemy import (
     Connection,
     Table,
     and_,
-    bindparam,
     case,
     delete,
     exists,
@@ -25,10 +24,8 @@ from sqlalchemy import (
 
 from service.adapters import schema
 from service.adapters.accepting import add_audit
-from service.fhir.json import Json
 from service.records.outbox import UNSETTLED, State
 from service.records.retention import Aged, Cutoff, Standing, Tell
-from service.records.searchable import search_values
 from service.records.succession import DRAFT
 from service.sdc.explanation import has_fired
 
@@ -97,24 +94,12 @@ def _remove(connection: Connection, ids: Sequence[str], now: datetime) -> None:
         of_these, table.c.current == true()
     )
     connection.execute(insert(schema.purged).from_select(["type", "id", "patient", "purged_at"], kept))
-    bodies = connection.execute(select(table.c.seq, table.c.body).where(of_these))
-    _remove_search_values(connection, {row.seq: row.body for row in bodies})
+    seqs = connection.execute(select(table.c.seq).where(of_these)).scalars().all()
+    for found_by in (schema.term, schema.span):
+        connection.execute(delete(found_by).where(found_by.c.seq.in_(seqs)))
     connection.execute(delete(table).where(of_these))
     for following in _FOLLOWING:
         connection.execute(delete(following).where(following.c.response_id.in_(ids)))
-
-
-def _remove_search_values(connection: Connection, bodies: Mapping[int, Json]) -> None:
-    """They stand in the order of what is searched, so each is found by what it is, and not by whose."""
-    values = [(seq, search_values(body)) for seq, body in bodies.items()]
-    terms = [(one.parameter, one.value, one.system, seq) for seq, found in values for one in found.terms]
-    spans = [(one.parameter, one.low, one.high, seq) for seq, found in values for one in found.spans]
-    for table, keys in ((schema.term, terms), (schema.span, spans)):
-        columns = list(table.primary_key)
-        same = and_(*(column == bindparam(f"its_{column.name}", type_=column.type) for column in columns))
-        if keys:
-            named = [{f"its_{column.name}": part for column, part in zip(columns, key, strict=True)} for key in keys]
-            connection.execute(delete(table).where(same), named)
 
 
 def _is_old(cutoff: Cutoff) -> ColumnElement[bool]:

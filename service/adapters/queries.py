@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, true
+from sqlalchemy import ColumnElement, Table, and_, exists, false, or_, select, true
 
 from service.adapters.schema import resource, span, term
 from service.records.search import (
@@ -25,17 +26,23 @@ from service.records.search import (
 def condition(query: Query) -> ColumnElement[bool]:
     """What a row of `resource` must meet to match `query`."""
     newest = and_(resource.c.type == query.resource_type, resource.c.current == true())
-    return and_(newest, *(_condition(criterion) for criterion in query.criteria), is_within(query.within))
+    return and_(newest, _all_of(query.criteria), is_within(query.within))
 
 
 def is_within(bounds: Bounds) -> ColumnElement[bool]:
     """What a row of `resource`, of any version, must meet to lie within `bounds`."""
     if bounds == EVERYTHING:
         return true()
-    return or_(false(), *(and_(true(), *(_condition(one) for one in criteria)) for criteria in bounds))
+    return or_(false(), *(_all_of(criteria) for criteria in bounds))
 
 
-def _condition(criterion: Criterion) -> ColumnElement[bool]:
+def _all_of(criteria: Iterable[Criterion]) -> ColumnElement[bool]:
+    told = tuple(criteria)
+    is_of_few = any(isinstance(one, PatientCriterion | IdCriterion) for one in told)
+    return and_(true(), *(_condition(one, is_of_few=is_of_few) for one in told))
+
+
+def _condition(criterion: Criterion, *, is_of_few: bool) -> ColumnElement[bool]:
     match criterion:
         case PatientCriterion(references):
             return resource.c.patient.in_(references)
@@ -43,12 +50,23 @@ def _condition(criterion: Criterion) -> ColumnElement[bool]:
             return resource.c.id.in_(ids)
         case TermCriterion(parameter, tests):
             met = or_(*(_term(test) for test in tests))
-            return resource.c.seq.in_(select(term.c.seq).where(term.c.parameter == parameter, met))
+            return _found_by(term, and_(term.c.parameter == parameter, met), is_of_few=is_of_few)
         case SpanCriterion(parameter, tests):
             within = or_(*(_span(test) for test in tests))
-            return resource.c.seq.in_(select(span.c.seq).where(span.c.parameter == parameter, within))
+            return _found_by(span, and_(span.c.parameter == parameter, within), is_of_few=is_of_few)
         case _:
             assert_never(criterion)
+
+
+def _found_by(table: Table, met: ColumnElement[bool], *, is_of_few: bool) -> ColumnElement[bool]:
+    """Whether a row of `table` about the resource is `met`.
+
+    Where few resources are asked about, each is looked up; else all that are met are, which SQLite would also do for
+    the few, however many others had the same value.
+    """
+    if is_of_few:
+        return exists().where(table.c.seq == resource.c.seq, met)
+    return resource.c.seq.in_(select(table.c.seq).where(met))
 
 
 def _term(test: TermTest) -> ColumnElement[bool]:

@@ -110,6 +110,7 @@ term: Final = Table(
     Column("value", Lookup, primary_key=True),
     Column("system", Lookup, primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Index("term_of", "seq", "parameter", "value"),
     sqlite_with_rowid=False,
 )
 
@@ -120,6 +121,7 @@ span: Final = Table(
     Column("low", BigInteger, primary_key=True, autoincrement=False),
     Column("high", BigInteger, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Index("span_of", "seq", "parameter"),
     sqlite_with_rowid=False,
 )
 
