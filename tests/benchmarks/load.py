@@ -1,10 +1,11 @@
-"""Durable accepts under load, on both databases, beside their floor: a bare endpoint that inserts one row.
+"""Durable accepts under load, on both databases, beside their floors.
 
-    python -m tests.benchmarks.load [--rounds 5] [--requests 480]
+    python -m tests.benchmarks.load [--rounds 5] [--requests 480] [--kept 1000000]
 
-Sixteen clients, each on a connection of its own, post the shipped page's worked case 5 to `serve`, and the same bytes
-to the bare endpoint; in every round all take turns, with fdatasync alone of one file. Everything is synced: PostgreSQL
-runs with its own defaults.
+Sixteen clients, each on a connection of its own, post the shipped page's worked case 5 to `serve`. In every round take
+turns with it: a bare endpoint that inserts the same bytes as one row; the rows of such responses, made beforehand,
+written by one thread without HTTP, one response a commit and sixteen; and fdatasync alone. With --kept `serve` runs
+also on databases that have kept so many responses. Everything is synced: PostgreSQL runs with its own defaults.
 """
 
 from __future__ import annotations
@@ -17,20 +18,28 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 
-from service.fhir.json import dumps
+from service.adapters.accepting import write_acceptance
+from service.adapters.database import Database
+from service.bootstrap import start
+from service.config import load_settings
+from service.fhir.json import dumps, parse_object
 from service.packs import load_pack, shipped_pages
 from service.packs.vignettes import load_vignettes, vignette_response
+from service.records.ports import Acceptance
+from service.records.submission import Sender
+from tests.benchmarks.kept import keep
 from tests.benchmarks.measuring import verdict
 from tests.databases import PostgresqlServer
 from tests.hapi.service import serving
@@ -38,7 +47,8 @@ from tests.hapi.service import serving
 PAGE = "muscle-fasciculation"
 CASE = "case-05"
 CLIENTS = 16
-GOAL_RATIO, GOAL_P99_SECONDS = 0.8, 0.05
+TARGET = "http://127.0.0.1:1/fhir"
+GOAL_RATIO, GOAL_P99_SECONDS, GOAL_KEPT = 0.8, 0.05, 1.2
 SYNC = "fdatasync alone"
 PACKAGES = ("flask", "waitress", "sqlalchemy", "psycopg")
 
@@ -75,16 +85,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stack.callback(server.stop)
         server.start()
         contenders = [Loaded(SYNC, lambda count: _synced(folder / "synced", count))]
-        urls = {name: (f"sqlite:///{folder / name}.db", server.url(server.create())) for name in ("bare", "serve")}
-        for index, engine in enumerate(("SQLite", "PostgreSQL")):
+        for engine in ("SQLite", "PostgreSQL"):
+
+            def url(name: str, engine: str = engine) -> str:
+                return f"sqlite:///{folder / name}.db" if engine == "SQLite" else server.url(server.create())
+
             bare = f"bare endpoint, {engine}"
-            address = stack.enter_context(_bare(urls["bare"][index]))
-            contenders.append(Loaded(bare, _posting(address)))
-            logs = folder / engine
-            logs.mkdir()
-            service = stack.enter_context(serving(logs, None, DATABASE_URL=urls["serve"][index]))
-            address = f"{service.address}/fhir/QuestionnaireResponse"
-            contenders.append(Loaded(f"serve, {engine}", _posting(address), floor=bare))
+            contenders.append(Loaded(bare, _posting(stack.enter_context(_bare(url("bare"))))))
+            for size in (1, CLIENTS):
+                rows = stack.enter_context(_writing(url(f"rows-{size}"), size))
+                contenders.append(Loaded(f"rows alone, {size} a commit, {engine}", rows))
+            contenders.append(_served(stack, folder / engine, url("serve"), f"serve, {engine}", bare))
+            if options.kept:
+                name = f"serve, {engine}, {options.kept:,} kept"
+                kept = _filled(url("kept"), options.kept)
+                contenders.append(_served(stack, folder / f"{engine}-kept", kept, name, f"serve, {engine}"))
         print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores; {PAGE}, {CASE}")
         print(f"{_versions(server)}; {CLIENTS} clients, {options.requests} requests a round, {options.rounds} rounds")
         # The first round warms up and does not count.
@@ -101,6 +116,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Durable accepts under load, beside their floor.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=480)
+    parser.add_argument("--kept", type=int, default=0)
     return parser.parse_args(arguments)
 
 
@@ -109,9 +125,12 @@ def _report(contenders: Sequence[Loaded]) -> None:
     for one in contenders:
         ratio = "" if one.floor is None else f"{rates[one.name] / rates[one.floor]:6.2f} of its floor"
         p50, p99 = median(one.p50) * 1000, median(one.p99) * 1000
-        print(f"{one.name:26} {rates[one.name]:8,.0f} /s   p50 {p50:7.1f} ms   p99 {p99:7.1f} ms {ratio}")
+        print(f"{one.name:36} {rates[one.name]:8,.0f} /s   p50 {p50:7.1f} ms   p99 {p99:7.1f} ms {ratio}")
     for one in contenders:
-        if one.floor is not None:
+        if one.floor is not None and one.floor.startswith("serve"):
+            cost = rates[one.floor] / rates[one.name]
+            print(verdict(f"{one.name}: {GOAL_KEPT} times the cost of an empty one: {cost:.2f}", met=cost <= GOAL_KEPT))
+        elif one.floor is not None:
             ratio, p99 = rates[one.name] / rates[one.floor], median(one.p99)
             print(verdict(f"{one.name}: {GOAL_RATIO} of the bare endpoint: {ratio:.2f}", met=ratio >= GOAL_RATIO))
             goal = f"{one.name}: p99 under {GOAL_P99_SECONDS * 1000:.0f} ms: {p99 * 1000:.0f}"
@@ -134,6 +153,64 @@ def _synced(file: Path, count: int) -> tuple[list[float], float]:
             os.fdatasync(writing.fileno())
             each.append(perf_counter() - start)
     return each, sum(each)
+
+
+def _served(stack: ExitStack, logs: Path, url: str, name: str, floor: str) -> Loaded:
+    logs.mkdir()
+    service = stack.enter_context(serving(logs, None, DATABASE_URL=url))
+    return Loaded(name, _posting(f"{service.address}/fhir/QuestionnaireResponse"), floor=floor)
+
+
+def _filled(url: str, responses: int) -> str:
+    """`url`, once the database there has kept so many responses."""
+    services = start(load_settings(database_url=url, packs=(shipped_pages(),), fhir_server_url=TARGET))
+    services.intake.submit(parse_object(_body()), Sender("load", idempotency_key="first"))
+    services.store.close()
+    keep(url, responses)
+    return url
+
+
+@contextmanager
+def _writing(url: str, size: int) -> Iterator[Callable[[int], tuple[list[float], float]]]:
+    """Writes the rows of responses that were accepted beforehand, `size` of them a commit, in this thread."""
+    services = start(load_settings(database_url=url, packs=(shipped_pages(),)))
+    body = parse_object(_body())
+
+    def run(count: int) -> tuple[list[float], float]:
+        accepted = _Accepted(services.store)
+        intake = replace(services.intake, store=accepted)
+        for _ in range(count):
+            intake.submit(body, Sender("load"))
+        each = []
+        for group in batched(accepted.acceptances, size):
+            start_of_group = perf_counter()
+            with services.store._write() as connection:
+                for acceptance in group:
+                    write_acceptance(connection, acceptance)
+            each.extend([(perf_counter() - start_of_group) / len(group)] * len(group))
+        return each, sum(each)
+
+    yield run
+    services.store.close()
+
+
+class _Accepted:
+    """A store that reads, but keeps what is accepted in memory."""
+
+    def __init__(self, store: Database) -> None:
+        self._store = store
+        self.acceptances: list[Acceptance] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def accept(self, acceptance: Acceptance) -> None:
+        self.acceptances.append(acceptance)
+
+
+def batched(items: Sequence[Acceptance], size: int) -> Iterator[Sequence[Acceptance]]:
+    """`items` in groups of `size`."""
+    return (items[index : index + size] for index in range(0, len(items), size))
 
 
 def _posting(address: str) -> Callable[[int], tuple[list[float], float]]:
