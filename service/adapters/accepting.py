@@ -30,19 +30,18 @@ def write_acceptance(connection: Connection, acceptance: Acceptance) -> None:
     except IntegrityError as fault:
         # Another wrote the same version of the response after `_take_place` looked, which only a first one can.
         raise Superseded from fault
-    connection.execute(
-        insert(schema.receipt).values(
-            response_id=stored.id,
-            version=stored.version,
-            digest=stored.digest,
-            triage=stored.triage,
-            warnings=[issue_json(issue) for issue in stored.warnings],
-            accepted_at=acceptance.accepted_at,
-        )
-    )
+    receipt = {
+        "response_id": stored.id,
+        "version": stored.version,
+        "digest": stored.digest,
+        "triage": stored.triage,
+        "warnings": [issue_json(issue) for issue in stored.warnings],
+        "accepted_at": acceptance.accepted_at,
+    }
+    connection.execute(insert(schema.receipt), receipt)
     if acceptance.target is not None:
         letter = _first_letter(acceptance, acceptance.target)
-        connection.execute(insert(schema.letter).values(letter_values(letter)))
+        connection.execute(insert(schema.letter), letter_values(letter))
     add_audit(connection, acceptance.audit)
 
 

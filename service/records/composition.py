@@ -114,6 +114,8 @@ def _with_contained(resource: Json, response: Json) -> Json:
     """
     here = {one.get("id") for one in resource.get("contained", [])}
     offered = {one.get("id"): one for one in response.get("contained", []) if one.get("id") not in here}
+    if not offered:
+        return resource
     references = [*references_in(resource)]
     missing: list[Json] = []
     for reference in references:

@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http.client import HTTPConnection
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -47,6 +49,7 @@ from tests.hapi.service import serving
 PAGE = "muscle-fasciculation"
 CASE = "case-05"
 CLIENTS = 16
+PATIENT = b"Patient/example"
 TARGET = "http://127.0.0.1:1/fhir"
 GOAL_RATIO, GOAL_P99_SECONDS, GOAL_KEPT = 0.8, 0.05, 1.2
 SYNC = "fdatasync alone"
@@ -84,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server = PostgresqlServer(durable=True)
         stack.callback(server.stop)
         server.start()
-        contenders = [Loaded(SYNC, lambda count: _synced(folder / "synced", count))]
+        contenders = [Loaded(SYNC, partial(_synced, folder / "synced"))]
         for engine in ("SQLite", "PostgreSQL"):
 
             def url(name: str, engine: str = engine) -> str:
@@ -143,11 +146,11 @@ def _versions(server: PostgresqlServer) -> str:
     return f"PostgreSQL {number}; " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)
 
 
-def _synced(file: Path, count: int) -> tuple[list[float], float]:
-    """One writer that appends a page to a file and syncs it, `count` times."""
+def _synced(file: Path, times: int) -> tuple[list[float], float]:
+    """One writer that appends a page to a file and syncs it, so many times."""
     each = []
     with file.open("ab", buffering=0) as writing:
-        for _ in range(count):
+        for _ in range(times):
             start = perf_counter()
             writing.write(bytes(4096))
             os.fdatasync(writing.fileno())
@@ -176,10 +179,10 @@ def _writing(url: str, size: int) -> Iterator[Callable[[int], tuple[list[float],
     services = start(load_settings(database_url=url, packs=(shipped_pages(),)))
     body = parse_object(_body())
 
-    def run(count: int) -> tuple[list[float], float]:
+    def run(responses: int) -> tuple[list[float], float]:
         accepted = _Accepted(services.store)
         intake = replace(services.intake, store=accepted)
-        for _ in range(count):
+        for _ in range(responses):
             intake.submit(body, Sender("load"))
         each = []
         for group in batched(accepted.acceptances, size):
@@ -215,15 +218,16 @@ def batched(items: Sequence[Acceptance], size: int) -> Iterator[Sequence[Accepta
 
 def _posting(address: str) -> Callable[[int], tuple[list[float], float]]:
     """Posts the worked case to `address` from all clients at once."""
-    parts, body = urlsplit(address), _body()
+    parts, body, patients = urlsplit(address), _body(), count(1)
     headers = {"Content-Type": "application/fhir+json", "Prefer": "return=minimal"}
 
-    def client(count: int) -> list[float]:
+    def client(requests: int) -> list[float]:
         each = []
         with closing(HTTPConnection(parts.netloc, timeout=60)) as connection:
-            for _ in range(count):
+            for _ in range(requests):
+                sent = body.replace(PATIENT, f"Patient/{next(patients)}".encode())
                 start = perf_counter()
-                connection.request("POST", parts.path or "/", body, headers)
+                connection.request("POST", parts.path or "/", sent, headers)
                 answer = connection.getresponse()
                 answer.read()
                 each.append(perf_counter() - start)
@@ -242,7 +246,7 @@ def _posting(address: str) -> Callable[[int], tuple[list[float], float]]:
 def _body() -> bytes:
     pack = load_pack(shipped_pages() / PAGE)
     vignette = next(one for one in load_vignettes(shipped_pages() / PAGE) if one.name.startswith(CASE))
-    return dumps({**vignette_response(pack, vignette), "subject": {"reference": "Patient/1"}}).encode()
+    return dumps({**vignette_response(pack, vignette), "subject": {"reference": PATIENT.decode()}}).encode()
 
 
 @contextmanager

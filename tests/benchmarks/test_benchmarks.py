@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks import cds, load, pipeline, rules, validation
+from tests.benchmarks import cds, delivery, load, pipeline, rules, validation
 
 
 def test_rules(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,7 +34,16 @@ def test_cds(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_load(capsys: pytest.CaptureFixture[str]) -> None:
-    assert load.main(["--rounds", "1", "--requests", "16"]) == 0
+    assert load.main(["--rounds", "1", "--requests", "16", "--kept", "50"]) == 0
     printed = capsys.readouterr().out
     assert "fdatasync alone" in printed
+    assert "rows alone, 16 a commit, SQLite" in printed
     assert "serve, PostgreSQL: 0.8 of the bare endpoint" in printed
+    assert "serve, PostgreSQL, 50 kept: 1.2 times the cost of an empty one" in printed
+
+
+def test_delivery(capsys: pytest.CaptureFixture[str]) -> None:
+    assert delivery.main(["--rounds", "1", "--responses", "2", "--kept", "50"]) == 0
+    printed = capsys.readouterr().out
+    assert "workers, 50 kept" in printed
+    assert "deliveries at 0.9 of the bare loop" in printed
