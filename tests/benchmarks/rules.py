@@ -98,7 +98,7 @@ def _cases(pack: Pack) -> Iterator[Case]:
         yield Case(context.counted, str(response["authored"])[:10], engine)
 
 
-_ENGINE_VARIABLES = ("hidden", "exclusiveConflicts")
+_ENGINE_VARIABLES = ("hidden", "exclusiveConflicts", "previous")
 
 
 def _ours(pack: Pack, cases: Sequence[Case]) -> Callable[[], Fired]:
