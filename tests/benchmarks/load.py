@@ -184,14 +184,16 @@ def _writing(url: str, size: int) -> Iterator[Callable[[int], tuple[list[float],
         intake = replace(services.intake, store=accepted)
         for _ in range(responses):
             intake.submit(body, Sender("load"))
-        each = []
-        for group in batched(accepted.acceptances, size):
-            start_of_group = perf_counter()
+        each: list[float] = []
+        begin = perf_counter()
+        for group in _batched(accepted.acceptances, size):
+            begin_of_group = perf_counter()
             with services.store._write() as connection:
                 for acceptance in group:
                     write_acceptance(connection, acceptance)
-            each.extend([(perf_counter() - start_of_group) / len(group)] * len(group))
-        return each, sum(each)
+            # Each of a group is acknowledged when all of it is committed.
+            each.extend([perf_counter() - begin_of_group] * len(group))
+        return each, perf_counter() - begin
 
     yield run
     services.store.close()
@@ -211,7 +213,7 @@ class _Accepted:
         self.acceptances.append(acceptance)
 
 
-def batched(items: Sequence[Acceptance], size: int) -> Iterator[Sequence[Acceptance]]:
+def _batched(items: Sequence[Acceptance], size: int) -> Iterator[Sequence[Acceptance]]:
     """`items` in groups of `size`."""
     return (items[index : index + size] for index in range(0, len(items), size))
 
