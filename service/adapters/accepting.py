@@ -28,7 +28,7 @@ def write_acceptance(connection: Connection, acceptance: Acceptance) -> None:
     try:
         add_resources(connection, (stored.resource, *acceptance.record), stored.id, stored.version, _patient(stored))
     except IntegrityError as fault:
-        # Another wrote the same version of the response after `_take_place` looked, which only a first one can.
+        # Another wrote this version before: a first one meets that here, `_take_place` meets it for the others.
         raise Superseded from fault
     receipt = {
         "response_id": stored.id,
@@ -68,13 +68,10 @@ def _take_keys(connection: Connection, keys: Sequence[Key], stored: Stored) -> N
 
 
 def _take_place(connection: Connection, stored: Stored) -> None:
-    """Make way for `stored` as the newest version of its response."""
+    """Make way for `stored` as the newest version of its response; nothing stands in the way of a first one."""
     columns = schema.resource.c
-    versions = (columns.type == stored.resource["resourceType"], columns.id == stored.id)
-    if stored.version == 1:
-        if connection.execute(select(columns.seq).where(*versions)).first() is not None:
-            raise Superseded
-    else:
+    if stored.version > 1:
+        versions = (columns.type == stored.resource["resourceType"], columns.id == stored.id)
         before = (*versions, columns.version == stored.version - 1, columns.current == true())
         if connection.execute(update(schema.resource).where(*before).values(current=False)).rowcount != 1:
             raise Superseded

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from service.errors import Detail, Issue, IssueType, error
-from service.fhir.json import Json, dumps
+from service.fhir.json import Json
 
 
 def model_issues(resource: Json, path: str = "") -> list[Issue]:
@@ -21,7 +21,7 @@ def model_issues(resource: Json, path: str = "") -> list[Issue]:
     if model is None:
         return [error(IssueType.STRUCTURE, f"'{kind}' is no FHIR R4 resource type.", path or kind, Detail.MALFORMED)]
     try:
-        model.model_validate_json(dumps(_without_value_siblings(resource)))
+        model.model_validate(_without_value_siblings(resource))
     except ValidationError as refusal:
         return [
             error(IssueType.STRUCTURE, fault["msg"], _place(path or kind, fault["loc"]), Detail.MALFORMED)
