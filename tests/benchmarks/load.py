@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.load [--rounds 5] [--requests 480] [--kept 1000000]
 
-Sixteen clients, each on a connection of its own, post the shipped page's worked case 5 to `serve`. In every round take
-turns with it: a bare endpoint that inserts the same bytes as one row; the rows of such responses, made beforehand,
-written by one thread without HTTP, one response a commit and sixteen; and fdatasync alone. With --kept `serve` runs
-also on databases that have kept so many responses. Everything is synced: PostgreSQL runs with its own defaults.
+Sixteen clients, each on a connection of its own, post the shipped page's worked case 5 to `serve`, which keeps it with
+what follows from it, and leaves its delivery to others. In every round take turns with it: a bare endpoint that inserts
+the same bytes as one row; the rows of such responses, made beforehand, written by one thread without HTTP, one response
+a commit and sixteen; two `serve` on one database of PostgreSQL; and fdatasync alone. With --kept `serve` runs also on
+databases that have kept so many responses. Everything is synced: PostgreSQL runs with its own defaults.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from http.client import HTTPConnection
 from importlib.metadata import version
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -44,7 +45,7 @@ from service.records.submission import Sender
 from tests.benchmarks.kept import keep
 from tests.benchmarks.measuring import verdict
 from tests.databases import PostgresqlServer
-from tests.hapi.service import serving
+from tests.hapi.service import Service
 
 PAGE = "muscle-fasciculation"
 CASE = "case-05"
@@ -60,15 +61,21 @@ PACKAGES = ("flask", "waitress", "sqlalchemy", "psycopg")
 class Loaded:
     """What is put under load: `run(n)` does n pieces of work and gives the seconds each took, and all of them.
 
-    `floor` is the name of what it is measured against.
+    `floor` is the name of what it is measured against; `goals` says how it did beside that.
     """
 
     name: str
     run: Callable[[int], tuple[list[float], float]]
     floor: str | None = None
+    goals: Callable[[Loaded, Loaded], Iterator[str]] = lambda one, floor: iter(())
     rates: list[float] = field(default_factory=list)
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Pieces of work a second, the median of the rounds."""
+        return median(self.rates)
 
     def measure(self, requests: int) -> None:
         """One round."""
@@ -98,11 +105,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for size in (1, CLIENTS):
                 rows = stack.enter_context(_writing(url(f"rows-{size}"), size))
                 contenders.append(Loaded(f"rows alone, {size} a commit, {engine}", rows))
-            contenders.append(_served(stack, folder / engine, url("serve"), f"serve, {engine}", bare))
+            alone = f"serve, {engine}"
+            contenders.append(Loaded(alone, _served(stack, url("serve")), bare, _beside_bare))
+            if engine == "PostgreSQL":
+                contenders.append(Loaded(f"two of serve, {engine}", _served(stack, url("two"), 2), alone))
             if options.kept:
-                name = f"serve, {engine}, {options.kept:,} kept"
-                kept = _filled(url("kept"), options.kept)
-                contenders.append(_served(stack, folder / f"{engine}-kept", kept, name, f"serve, {engine}"))
+                kept = _served(stack, _filled(url("kept"), options.kept))
+                contenders.append(Loaded(f"serve, {engine}, {options.kept:,} kept", kept, alone, _beside_empty))
         print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores; {PAGE}, {CASE}")
         print(f"{_versions(server)}; {CLIENTS} clients, {options.requests} requests a round, {options.rounds} rounds")
         # The first round warms up and does not count.
@@ -124,20 +133,27 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _report(contenders: Sequence[Loaded]) -> None:
-    rates = {one.name: median(one.rates) for one in contenders}
+    named = {one.name: one for one in contenders}
     for one in contenders:
-        ratio = "" if one.floor is None else f"{rates[one.name] / rates[one.floor]:6.2f} of its floor"
+        ratio = "" if one.floor is None else f"   {one.rate / named[one.floor].rate:5.2f} of {one.floor}"
         p50, p99 = median(one.p50) * 1000, median(one.p99) * 1000
-        print(f"{one.name:36} {rates[one.name]:8,.0f} /s   p50 {p50:7.1f} ms   p99 {p99:7.1f} ms {ratio}")
+        print(f"{one.name:36} {one.rate:8,.0f} /s   p50 {p50:7.1f} ms   p99 {p99:7.1f} ms{ratio}")
     for one in contenders:
-        if one.floor is not None and one.floor.startswith("serve"):
-            cost = rates[one.floor] / rates[one.name]
-            print(verdict(f"{one.name}: {GOAL_KEPT} times the cost of an empty one: {cost:.2f}", met=cost <= GOAL_KEPT))
-        elif one.floor is not None:
-            ratio, p99 = rates[one.name] / rates[one.floor], median(one.p99)
-            print(verdict(f"{one.name}: {GOAL_RATIO} of the bare endpoint: {ratio:.2f}", met=ratio >= GOAL_RATIO))
-            goal = f"{one.name}: p99 under {GOAL_P99_SECONDS * 1000:.0f} ms: {p99 * 1000:.0f}"
-            print(verdict(goal, met=p99 < GOAL_P99_SECONDS))
+        if one.floor is not None:
+            for line in one.goals(one, named[one.floor]):
+                print(line)
+
+
+def _beside_bare(one: Loaded, bare: Loaded) -> Iterator[str]:
+    ratio, p99 = one.rate / bare.rate, median(one.p99)
+    yield verdict(f"{one.name}: {GOAL_RATIO} of the bare endpoint: {ratio:.2f}", met=ratio >= GOAL_RATIO)
+    goal = f"{one.name}: p99 under {GOAL_P99_SECONDS * 1000:.0f} ms: {p99 * 1000:.0f}"
+    yield verdict(goal, met=p99 < GOAL_P99_SECONDS)
+
+
+def _beside_empty(one: Loaded, empty: Loaded) -> Iterator[str]:
+    cost = empty.rate / one.rate
+    yield verdict(f"{one.name}: {GOAL_KEPT} times the cost of an empty one: {cost:.2f}", met=cost <= GOAL_KEPT)
 
 
 def _versions(server: PostgresqlServer) -> str:
@@ -158,10 +174,16 @@ def _synced(file: Path, times: int) -> tuple[list[float], float]:
     return each, sum(each)
 
 
-def _served(stack: ExitStack, logs: Path, url: str, name: str, floor: str) -> Loaded:
-    logs.mkdir()
-    service = stack.enter_context(serving(logs, None, DATABASE_URL=url))
-    return Loaded(name, _posting(f"{service.address}/fhir/QuestionnaireResponse"), floor=floor)
+def _served(stack: ExitStack, url: str, processes: int = 1) -> Callable[[int], tuple[list[float], float]]:
+    """Posts to so many `serve` on one database, which leave deliveries to others."""
+    addresses = []
+    for _ in range(processes):
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        service = Service(folder, TARGET, DATABASE_URL=url)
+        stack.callback(service.close)
+        service.start("--no-deliver")
+        addresses.append(f"{service.address}/fhir/QuestionnaireResponse")
+    return _posting(*addresses)
 
 
 def _filled(url: str, responses: int) -> str:
@@ -218,13 +240,13 @@ def _batched(items: Sequence[Acceptance], size: int) -> Iterator[Sequence[Accept
     return (items[index : index + size] for index in range(0, len(items), size))
 
 
-def _posting(address: str) -> Callable[[int], tuple[list[float], float]]:
-    """Posts the worked case to `address` from all clients at once."""
-    parts, body, patients = urlsplit(address), _body(), count(1)
+def _posting(*addresses: str) -> Callable[[int], tuple[list[float], float]]:
+    """Posts the worked case from all clients at once, to each address from as many."""
+    body, patients = _body(), count(1)
     headers = {"Content-Type": "application/fhir+json", "Prefer": "return=minimal"}
 
-    def client(requests: int) -> list[float]:
-        each = []
+    def client(requests: int, address: str) -> list[float]:
+        parts, each = urlsplit(address), []
         with closing(HTTPConnection(parts.netloc, timeout=60)) as connection:
             for _ in range(requests):
                 sent = body.replace(PATIENT, f"Patient/{next(patients)}".encode())
@@ -239,7 +261,8 @@ def _posting(address: str) -> Callable[[int], tuple[list[float], float]]:
     def run(requests: int) -> tuple[list[float], float]:
         start = perf_counter()
         with ThreadPoolExecutor(CLIENTS) as threads:
-            each = [one for times in threads.map(client, [requests // CLIENTS] * CLIENTS) for one in times]
+            shares = threads.map(client, [requests // CLIENTS] * CLIENTS, cycle(addresses))
+            each = [one for times in shares for one in times]
         return each, perf_counter() - start
 
     return run
