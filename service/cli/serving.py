@@ -15,8 +15,8 @@ from service.cli.listener import Listener
 from service.cli.stopping import hold_signals, tell, until_told
 from service.cli.worker import DeliveryThreads
 from service.config import PREFIX, ConfigurationInvalid, Settings, check_listening
-from service.records.delivery import DeliveryReport
 from service.records.outbox import State
+from service.records.worker import DeliveryReport
 from service.web.app import create_app
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import click
 
 from service.fhir.json import Json
-from service.records.delivery import DeliveryReport
 from service.records.narrative import concept_text
+from service.records.worker import DeliveryReport
 
 _WIDTH = 100
 

@@ -8,7 +8,7 @@ from time import monotonic
 
 from service.bootstrap import Services
 from service.errors import Unavailable
-from service.records.delivery import Delivery
+from service.records.worker import Worker
 from service.web.errors import describe
 
 RESTART_SECONDS = 10.0
@@ -26,7 +26,7 @@ class DeliveryThreads:
         self._services = services
         self._stop = threading.Event()
         self._failed: set[str] = set()
-        self._deliveries: dict[str, Delivery] = {}
+        self._deliveries: dict[str, Worker] = {}
         # Daemons: a server that holds its answer back must not keep the process from ending.
         self._threads = [
             threading.Thread(target=self._run, args=(target,), name=f"delivery-{number}", daemon=True)

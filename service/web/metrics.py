@@ -16,11 +16,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from service.errors import DomainError, Unavailable
 from service.fhir.json import Json
-from service.records.delivery import DeliveryReport
 from service.records.feedback import HookStore
 from service.records.outbox import UNSETTLED, State
 from service.records.ports import Acceptance, Backlog, Channel, Clock, Store
 from service.records.succession import DRAFT, RETRACTED
+from service.records.worker import DeliveryReport
 
 PREFIX: Final = "symptom_intake"
 _LATENCY_SECONDS: Final = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400)

@@ -13,8 +13,9 @@ from flask.testing import FlaskClient
 from service.bootstrap import Services, utc_now
 from service.errors import IssueType, Unavailable, error
 from service.fhir.json import Json
-from service.records.delivery import Delivery, DeliveryReport
+from service.records.delivery import Delivery
 from service.records.ports import Answer, Store, Unreachable
+from service.records.worker import DeliveryReport
 from service.web.app import create_app
 from service.web.site import Site
 from tests.integration.answers import MakeResponse
