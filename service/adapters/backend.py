@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -40,7 +40,8 @@ def insert_once(connection: Connection, table: Table, values: Mapping[str, Any])
     return connection.execute(adding, execution_options={"preserve_rowcount": True}).rowcount == 1
 
 
-def put_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> None:
-    """Insert a row, or overwrite the one with its key."""
-    adding = _INSERTS[connection.dialect.name](table).values(values)
-    connection.execute(adding.on_conflict_do_update(index_elements=table.primary_key, set_=dict(values)))
+def put_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert `rows`, which name the same columns, or overwrite those with their keys."""
+    adding = _INSERTS[connection.dialect.name](table)
+    told = {name: adding.excluded[name] for name in rows[0]}
+    connection.execute(adding.on_conflict_do_update(index_elements=table.primary_key, set_=told), rows)

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from service.adapters import schema
-from service.adapters.backend import put_row
+from service.adapters.backend import put_rows
 from service.records.ehr import Launch
 from service.records.outbox import State
 
@@ -56,7 +56,7 @@ def launch_of(connection: Connection, response_id: str) -> Launch | None:
 def put_grant(connection: Connection, id_: str, issuer: str, patient: str, sealed: str, created_at: datetime) -> None:
     """Keep a grant in place of what it replaces, and make what waited for it due."""
     values = {"id": id_, "issuer": issuer, "patient": patient, "sealed": sealed, "created_at": created_at}
-    put_row(connection, schema.launch_grant, values)
+    put_rows(connection, schema.launch_grant, [values])
     launches = schema.launch
     launched = select(launches.c.response_id).where(launches.c.issuer == issuer, launches.c.patient == patient)
     letters = schema.letter

@@ -19,16 +19,14 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     or_,
     select,
-    tuple_,
     type_coerce,
     update,
 )
 
 from service.adapters import schema
-from service.adapters.backend import put_row
+from service.adapters.backend import put_rows
 from service.errors import Detail, Issue, IssueType, Severity
 from service.fhir.json import Json
 from service.records.outbox import CLOCK_TOLERANCE, UNSETTLED, Letter, Problem, Reason, State, Target
@@ -135,10 +133,6 @@ def backlog(connection: Connection) -> tuple[Backlog, ...]:
 
 def put_placements(connection: Connection, letter: Letter, placements: Sequence[Placement]) -> None:
     """Keep where resources of the response of `letter` stand on its target."""
-    table = schema.placement
-    places = [(one.resource_type, one.id) for one in placements]
-    same = and_(table.c.target == letter.target, tuple_(table.c.resource_type, table.c.id).in_(places))
-    connection.execute(delete(table).where(same))
     rows = [
         {
             "target": letter.target,
@@ -150,7 +144,7 @@ def put_placements(connection: Connection, letter: Letter, placements: Sequence[
         }
         for one in placements
     ]
-    connection.execute(insert(table), rows)
+    put_rows(connection, schema.placement, rows)
 
 
 def placements_of(connection: Connection, target: str, response_id: str) -> tuple[Placement, ...]:
@@ -173,7 +167,7 @@ def put_target(connection: Connection, target: Target) -> None:
         "held_until": target.held_until,
         "problem": problem_json(target.problem),
     }
-    put_row(connection, table, values)
+    put_rows(connection, schema.target, [values])
 
 
 def target_by_name(connection: Connection, name: str) -> Target:
