@@ -21,7 +21,8 @@ from zoneinfo import ZoneInfo
 from service.adapters.authorization_server import AuthorizationServer, IntrospectedTokens, SignedTokens
 from service.adapters.cds_clients import SignedCdsClients
 from service.adapters.database import Database, open_database
-from service.adapters.fhir_server import RequestsFhirServer, Timeouts
+from service.adapters.exchange import Timeouts
+from service.adapters.fhir_server import RequestsFhirServer
 from service.adapters.paper import pdf_maker
 from service.adapters.published_keys import PublishedKeys
 from service.adapters.secrets import FernetBox, check_key, key_in_file, new_key

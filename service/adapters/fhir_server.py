@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address
 from time import monotonic
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
-from service.errors import DomainError
-from service.fhir.json import Json, dumps, parse
-from service.records.ports import Answer, AnswerLost, Unreachable
-
-MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
-_PIECE_BYTES: Final = 64 * 1024
+from service.adapters.exchange import Exchange, Timeouts
+from service.fhir.json import Json, dumps
+from service.records.ports import Answer
 
 
 class TokenSource(Protocol):
@@ -28,17 +23,8 @@ class TokenSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long to wait: for the connection, for the next bytes, and for the whole answer."""
-
-    connect_seconds: float = 5.0
-    read_seconds: float = 60.0
-    answer_seconds: float = 120.0
-
-
 class RequestsFhirServer:
-    """Implements service.records.ports.FhirServer. Not shared between threads (its session is not)."""
+    """Implements service.records.ports.FhirServer. Not shared between threads."""
 
     def __init__(
         self,
@@ -51,9 +37,7 @@ class RequestsFhirServer:
         """Raises ValueError unless `base_url` is https, or http to this very machine."""
         self._base_url = checked_base_url(base_url)
         self._token = token
-        self._timeouts = timeouts or Timeouts()
-        self._session = session or requests.Session()
-        self._elapsed = elapsed
+        self._exchange = Exchange(timeouts, session, elapsed)
 
     @property
     def base_url(self) -> str:
@@ -67,48 +51,20 @@ class RequestsFhirServer:
 
         A 401 is met once with a fresh token, where there is one.
         """
+        url = f"{self._base_url}/{path}" if path else self._base_url
+        content = None if body is None else dumps(body).encode()
+        told = {**_HEADERS, **(headers or {})}
         token = self._token() if self._token is not None else None
-        answer = self._try(method, path, body, headers or {}, token)
+        answer = self._exchange.send(method, url, content, told, token)
         if answer.status == 401 and self._token is not None:
             fresh = self._token(refused=token)
             if fresh is not None and fresh != token:
-                return self._try(method, path, body, headers or {}, fresh)
+                return self._exchange.send(method, url, content, told, fresh)
         return answer
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
-
-    def _try(self, method: str, path: str, body: Json | None, headers: Mapping[str, str], token: str | None) -> Answer:
-        began = self._elapsed()
-        try:
-            with self._session.request(
-                method,
-                f"{self._base_url}/{path}" if path else self._base_url,
-                data=None if body is None else dumps(body).encode(),
-                headers={**_HEADERS, **headers},
-                auth=_Bearer(token),
-                timeout=(self._timeouts.connect_seconds, self._timeouts.read_seconds),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = self._read(response, began)
-        except requests.RequestException as fault:
-            raise _told(fault) from fault
-        except HTTPError as fault:
-            raise AnswerLost(type(fault).__name__) from fault
-        lower = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, lower, _json_object(content))
-
-    def _read(self, response: requests.Response, began: float) -> bytes:
-        content = bytearray()
-        while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
-            content += piece
-            if len(content) > MAX_ANSWER_BYTES:
-                raise AnswerLost(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
-            if self._elapsed() - began > self._timeouts.answer_seconds:
-                raise AnswerLost(f"the answer took longer than {self._timeouts.answer_seconds:g} seconds")
-        return bytes(content)
+        self._exchange.close()
 
 
 def checked_base_url(url: str) -> str:
@@ -128,18 +84,6 @@ _HEADERS: Final = {
 }
 
 
-class _Bearer(requests.auth.AuthBase):
-    """Sets the token. Given even without one, because requests would otherwise send what a .netrc holds."""
-
-    def __init__(self, token: str | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is not None:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -147,25 +91,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _told(fault: requests.RequestException) -> Unreachable | AnswerLost:
-    """Whether the request can have arrived at all."""
-    name = type(fault).__name__
-    if isinstance(fault, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError):
-        return Unreachable(name)
-    cause = fault.args[0] if fault.args else None
-    reason = getattr(cause, "reason", None)
-    if isinstance(reason, NameResolutionError):
-        return Unreachable("the host name is not known")
-    if isinstance(reason, NewConnectionError):
-        return Unreachable("the connection was refused or failed")
-    return AnswerLost(name)
-
-
-def _json_object(content: bytes) -> Json | None:
-    try:
-        value = parse(content)
-    except DomainError:
-        return None
-    return value if isinstance(value, dict) else None

@@ -15,7 +15,8 @@ import requests
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 
-from service.adapters.fhir_server import RequestsFhirServer, Timeouts
+from service.adapters.exchange import Timeouts
+from service.adapters.fhir_server import RequestsFhirServer
 from service.adapters.published_keys import KeysUnavailable, Untrusted, fetch_keys, verified_claims
 from service.adapters.signing_keys import SigningKeys
 from service.fhir.json import Json

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from service.adapters import fhir_server
-from service.adapters.fhir_server import RequestsFhirServer, Timeouts, checked_base_url
+from service.adapters import exchange
+from service.adapters.exchange import Timeouts
+from service.adapters.fhir_server import RequestsFhirServer, checked_base_url
 from service.records.ports import AnswerLost, Unreachable
 
 QUICK = Timeouts(connect_seconds=1.0, read_seconds=0.2, answer_seconds=5.0)
@@ -163,7 +164,7 @@ def test_an_answer_that_does_not_come_whole_is_lost(site: Site, server: Requests
 
 
 def test_an_endless_answer_is_cut_off(site: Site, server: RequestsFhirServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fhir_server, "MAX_ANSWER_BYTES", 100)
+    monkeypatch.setattr(exchange, "MAX_ANSWER_BYTES", 100)
     site.replies.extend([reply(200, b" " * 100), reply(200, b" " * 101)])
     assert server.send("GET", "metadata").status == 200
     with pytest.raises(AnswerLost, match="100 bytes"):

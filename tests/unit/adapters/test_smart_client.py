@@ -19,7 +19,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
 from service.adapters.database import open_database
-from service.adapters.fhir_server import Timeouts
+from service.adapters.exchange import Timeouts
 from service.adapters.secrets import FernetBox, new_key
 from service.adapters.signing_keys import SigningKeys
 from service.adapters.smart_client import ASSERTION_TYPE, SmartClient
