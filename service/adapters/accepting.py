@@ -39,9 +39,9 @@ def write_acceptance(connection: Connection, acceptance: Acceptance) -> None:
         "accepted_at": acceptance.accepted_at,
     }
     connection.execute(insert(schema.receipt), receipt)
-    if acceptance.target is not None:
-        letter = _first_letter(acceptance, acceptance.target)
-        connection.execute(insert(schema.letter), letter_values(letter))
+    if acceptance.targets:
+        letters = [letter_values(_first_letter(acceptance, target)) for target in acceptance.targets]
+        connection.execute(insert(schema.letter), letters)
     add_audit(connection, acceptance.audit)
 
 

@@ -130,10 +130,10 @@ class Database(Transactions):
         with self._read() as connection:
             return reading.page_of(connection, query)
 
-    def stored(self, response_id: str) -> Stored | None:
-        """The newest version of a response, as it was acknowledged."""
+    def stored(self, response_id: str, version: int | None = None) -> Stored | None:
+        """A response as it was acknowledged, the newest version unless told otherwise."""
         with self._read() as connection:
-            return reading.newest_stored(connection, response_id)
+            return reading.stored(connection, response_id, version)
 
     def record(self, response_id: str, version: int) -> tuple[Json, ...]:
         """The record as it stood with that version of the response, which stands first."""

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from service.adapters import schema
 from service.adapters.accepting import add_audit
-from service.records.outbox import UNSETTLED, State
+from service.records.outbox import UNSETTLED, WEBHOOK, State
 from service.records.retention import Aged, Cutoff, Standing, Tell
 from service.records.succession import DRAFT
 from service.sdc.explanation import has_fired
@@ -123,7 +123,8 @@ def _standing() -> ColumnElement[str]:
     letter = schema.letter
     its = letter.c.response_id == _newest.c.id
     under_way = exists().where(its, letter.c.state.in_([state.value for state in UNSETTLED]))
-    arrived = exists().where(its, letter.c.version == _newest.c.version, letter.c.state == State.DELIVERED.value)
+    is_brought = and_(letter.c.state == State.DELIVERED.value, letter.c.target != WEBHOOK)
+    arrived = exists().where(its, letter.c.version == _newest.c.version, is_brought)
     return case(
         (under_way, Standing.UNDER_WAY.value), (arrived, Standing.DELIVERED.value), else_=Standing.ONLY_COPY.value
     )

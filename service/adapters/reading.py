@@ -28,11 +28,12 @@ def found(connection: Connection, keys: Sequence[Key]) -> Stored | None:
     return None
 
 
-def newest_stored(connection: Connection, response_id: str) -> Stored | None:
-    """The newest version of a response, as it was acknowledged."""
-    columns = schema.receipt.c
-    newest = select(func.max(columns.version)).where(columns.response_id == response_id)
-    version = connection.execute(newest).scalar_one()
+def stored(connection: Connection, response_id: str, version: int | None) -> Stored | None:
+    """A response as it was acknowledged, the newest version unless told otherwise."""
+    if version is None:
+        columns = schema.receipt.c
+        newest = select(func.max(columns.version)).where(columns.response_id == response_id)
+        version = connection.execute(newest).scalar_one()
     return None if version is None else _stored(connection, response_id, version)
 
 

@@ -77,9 +77,10 @@ def deliver(once: bool, metrics_host: str, metrics_port: int | None) -> None:
     """
     settings = read_settings()
     configure_logging(settings.log_level, settings.log_format)
-    if settings.fhir_server_url is None and settings.ehrs is None:
+    if settings.fhir_server_url is None and settings.ehrs is None and settings.webhook_url is None:
         raise ConfigurationInvalid(
-            f"{PREFIX}FHIR_SERVER_URL: set the base address of the server to deliver to (or {PREFIX}EHRS)"
+            f"{PREFIX}FHIR_SERVER_URL: set the base address of the server to deliver to (or {PREFIX}EHRS, or "
+            f"{PREFIX}WEBHOOK_URL)"
         )
     services = start(settings)
     try:
@@ -102,12 +103,13 @@ def settle_memory() -> None:
 
 
 def _delivery_line(services: Services, *, no_deliver: bool) -> str:
-    if not services.targets:
-        return f"No FHIR server is set ({PREFIX}FHIR_SERVER_URL): the record is kept here alone."
-    named = ", ".join(services.targets)
+    told = " Your webhook is told of urgent results." if services.settings.webhook_url is not None else ""
+    if not services.fhir_servers:
+        return f"No FHIR server is set ({PREFIX}FHIR_SERVER_URL): the record is kept here alone.{told}"
+    named = ", ".join(services.fhir_servers)
     if no_deliver:
-        return f"Responses wait for 'symptom-intake deliver' to bring them to {named}."
-    return f"Delivering to {named}."
+        return f"Responses wait for 'symptom-intake deliver' to bring them to {named}.{told}"
+    return f"Delivering to {named}.{told}"
 
 
 def _stopping_line(settings: Settings) -> str:
@@ -117,8 +119,8 @@ def _stopping_line(settings: Settings) -> str:
 def _deliver_once(services: Services) -> None:
     failed = False
     for target in services.targets:
-        delivery = services.delivery(target)
-        while (report := delivery.run_once()) is not None:
+        worker = services.worker(target)
+        while (report := worker.run_once()) is not None:
             failed = failed or report.letter.state is not State.DELIVERED
             click.echo(_report_line(report))
     if failed:

@@ -64,7 +64,7 @@ class DeliveryThreads:
     def _run(self, target: str) -> None:
         idle_seconds = self._services.settings.delivery_poll_seconds
         while not self._stop.is_set():
-            delivery = self._deliveries[target] = self._services.delivery(target)
+            delivery = self._deliveries[target] = self._services.worker(target)
             try:
                 self._failed.discard(target)
                 delivery.run(self._stop, idle_seconds, self._services.metrics.count_delivery)

@@ -32,6 +32,8 @@ def load_settings(**overrides: Any) -> Settings:
             f"{PREFIX}DELIVERY_LEASE_SECONDS: must be at least {_REQUESTS_A_LEASE} times "
             f"{PREFIX}FHIR_SERVER_TIMEOUT_SECONDS, or a second worker may begin before the first has ended"
         )
+    if (settings.webhook_url is None) != (settings.webhook_secret is None):
+        raise ConfigurationInvalid(f"{PREFIX}WEBHOOK_SECRET: set it together with {PREFIX}WEBHOOK_URL")
     if settings.auth is Auth.SMART:
         _check_smart(settings)
     elif settings.auth_issuer is not None:

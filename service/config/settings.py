@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64decode
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,6 +24,8 @@ from service.packs.loader import find_pages
 DEFAULT_RATE = "600 per minute"
 # https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+# https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, symmetric signatures
+_KEY_BYTES = (24, 64)
 _TELEPHONE = re.compile(r"\+?[0-9][0-9 ()/.-]{1,28}")
 
 
@@ -99,6 +102,14 @@ class Settings(BaseSettings):
         default=4,
         ge=1,
         description="How many deliveries to one FHIR server may be under way at a time, all processes together.",
+    )
+    webhook_url: SecretStr | None = Field(
+        default=None,
+        description="Where the operator's system is told of urgent results; https unless it is loopback.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="What notices to it are signed with: `whsec_` and 24 to 64 random bytes in Base64.",
     )
     public_url: str | None = Field(
         default=None,
@@ -253,6 +264,30 @@ class Settings(BaseSettings):
             raise ValueError("give the token alone: letters, digits and -._~+/=, without spaces or line breaks")
         return value
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _webhook_address(cls, value: SecretStr | None) -> SecretStr | None:
+        # Many have a token in their path or query, so the address is a secret as a whole.
+        if value is not None:
+            address = value.get_secret_value()
+            if not urlsplit(address).hostname or urlsplit(address).username or not is_encrypted(address):
+                raise ValueError("give an https address without user name (http for loopback addresses only)")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signing_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                size = len(signing_key(value))
+            except ValueError:
+                size = 0
+            if not _KEY_BYTES[0] <= size <= _KEY_BYTES[1]:
+                raise ValueError(
+                    "write whsec_ and 24 to 64 random bytes in Base64, such as of: openssl rand -base64 32"
+                )
+        return value
+
     @field_validator("fhir_server_url", "auth_issuer")
     @classmethod
     def _encrypted(cls, value: str | None) -> str | None:
@@ -312,6 +347,14 @@ class Settings(BaseSettings):
             return None if value is None else str(ip_address(value))
         except ValueError as fault:
             raise ValueError("give the proxy's IP address, such as 10.0.0.1") from fault
+
+
+def signing_key(secret: SecretStr) -> bytes:
+    """The bytes of a secret as https://www.standardwebhooks.com writes it. Raises ValueError."""
+    kind, _, encoded = secret.get_secret_value().partition("_")
+    if kind != "whsec":
+        raise ValueError("no secret of a webhook")
+    return b64decode(encoded, validate=True)
 
 
 def _sqlite_file(url: str) -> str | None:

@@ -1,5 +1,7 @@
 """The outbox: one letter a response version and target; its states, their transitions, and when to try again.
 
+A target is a FHIR server that the record is brought to, or the operator's webhook, which is told of urgent results.
+
 Pure. A transition takes a letter and gives the letter that follows; a store writes it only where the first one still
 stands (`Letter.leases` is the fence), so that a worker whose lease ran out cannot overwrite its successor's work.
 
@@ -17,13 +19,16 @@ held, letters stay pending, and a weekend's outage makes no dead letter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from service.fhir.json import Json
+
+WEBHOOK: Final = "webhook"
+"""The target of notices of urgent results: whatever address is set when they are sent."""
 
 MAX_ATTEMPTS: Final = 12
 QUICK_ATTEMPTS: Final = 3
@@ -57,6 +62,7 @@ class Reason(StrEnum):
     UNAUTHORISED = "unauthorised"
     NOT_GRANTED = "not-granted"
     NOT_FHIR = "not-fhir"
+    WRONG_ADDRESS = "wrong-address"
     SERVER_ERROR = "server-error"
     ODD_ANSWER = "odd-answer"
     CONFLICT = "conflict"
@@ -110,7 +116,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A FHIR server by its base URL. While `held_until` lies ahead nothing is sent to it; `problem` says why.
+    """A FHIR server by its base URL, or the webhook. While `held_until` lies ahead nothing is sent; `problem` says why.
 
     `failures` counts the holds in a row.
     """
@@ -119,6 +125,11 @@ class Target:
     failures: int = 0
     held_until: datetime | None = None
     problem: Problem | None = None
+
+
+def deliveries(letters: Iterable[Letter]) -> tuple[Letter, ...]:
+    """Those of `letters` that bring the record to a FHIR server."""
+    return tuple(one for one in letters if one.target != WEBHOOK)
 
 
 Take = Callable[[Letter], Letter]

@@ -82,8 +82,8 @@ class Acceptance:
     """All that one accepted version of a response writes, in one transaction.
 
     `record` is what is new in the personal medical record beside the response (Observations, Conditions, Provenance,
-    each with its id and a version of its own); `target` is the base URL of the FHIR server it is to be delivered to;
-    `audit` are the AuditEvents of who wrote it.
+    each with its id and a version of its own); `targets` are whereto letters go: the base URL of a FHIR server, the
+    webhook that is told of an urgent result, both or none; `audit` are the AuditEvents of who wrote it.
     """
 
     stored: Stored
@@ -91,7 +91,7 @@ class Acceptance:
     keys: tuple[Key, ...]
     pack: Pack
     accepted_at: datetime
-    target: str | None
+    targets: tuple[str, ...]
     audit: tuple[Json, ...] = ()
 
 
@@ -207,8 +207,8 @@ class Store(Protocol):
         """What matches `query` among the newest versions."""
         ...
 
-    def stored(self, response_id: str) -> Stored | None:
-        """The newest version of a response, as it was acknowledged; None when there is none."""
+    def stored(self, response_id: str, version: int | None = None) -> Stored | None:
+        """A response as it was acknowledged, the newest version unless told otherwise; None when there is none."""
         ...
 
     def record(self, response_id: str, version: int) -> tuple[Json, ...]:
@@ -301,7 +301,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a FHIR server answered: `headers` by lower-case name; `body` None unless it is a JSON object."""
+    """What a server answered: `headers` by lower-case name; `body` None unless it is a JSON object."""
 
     status: int
     headers: Mapping[str, str]
@@ -314,6 +314,14 @@ class Unreachable(Exception):
 
 class AnswerLost(Exception):
     """The request was sent, but no whole answer came: it may have been carried out or not."""
+
+
+class Webhook(Protocol):
+    """Where the operator's system takes notices."""
+
+    def post(self, content: bytes, headers: Mapping[str, str]) -> Answer:
+        """One request. Raises Unreachable or AnswerLost."""
+        ...
 
 
 class FhirServer(Protocol):

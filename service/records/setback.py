@@ -4,6 +4,7 @@
 |-------------------------------------------------|----------|--------------------------------------------------------|
 | no connection; 429, 502, 503, 504               | HOLD     | the target rests, by Retry-After if it says so         |
 | 401, 403; a redirect; no FHIR server at the URL | HOLD     | the target rests until it, or the setting, is mended   |
+| nobody who takes notices at the webhook's URL   | HOLD     | the same                                               |
 | sent, and no whole answer                       | POSTPONE | the same Bundle again later; counts nothing            |
 | no right to write for this patient (any more)   | WAIT     | until the patient's next launch brings one             |
 | 408, other 5xx; 2xx that confirms not all       | RETRY    | later, counted                                         |

@@ -39,6 +39,7 @@ from service.records.identity import identified
 from service.records.latest_answers import earlier_answers
 from service.records.matching import is_within
 from service.records.narrative import with_narrative
+from service.records.outbox import WEBHOOK, deliveries
 from service.records.ports import (
     Acceptance,
     Audit,
@@ -62,6 +63,7 @@ from service.sdc.assessment import Assessment, assess
 from service.sdc.context import ResponseContext, read_response
 from service.sdc.explanation import triage_observation
 from service.sdc.extraction import extract
+from service.sdc.triage import Priority
 from service.sdc.validation import validate
 
 log = logging.getLogger(__name__)
@@ -105,7 +107,8 @@ class Receipt:
 class Intake:
     """The one way in for every channel. `target_base_url` is the FHIR server of the record; None: embedded alone.
 
-    `on_accepted` hears of each version that was written, after its commit.
+    `tells_urgent` says that the operator's webhook is told of urgent results; `on_accepted` hears of each version that
+    was written, after its commit.
     """
 
     pages: Pages
@@ -113,6 +116,7 @@ class Intake:
     clock: Clock
     new_id: NewId
     target_base_url: str | None
+    tells_urgent: bool = False
     on_accepted: Callable[[Acceptance, Channel], None] = lambda acceptance, channel: None
 
     def submit(self, response: Json, sender: Sender) -> Receipt:
@@ -231,12 +235,14 @@ class Intake:
         audit: Audit,
     ) -> Receipt:
         """Write `response` as the version after `before`. Raises Superseded when that is not the newest any more."""
-        sent_before = self.store.letters_of(before.id)
+        letters = self.store.letters_of(before.id)
+        sent_before = deliveries(letters)
         place = _Place(
             response_id=before.id,
             # A record is corrected where it stands, also when other deliveries go elsewhere by now.
             target=sent_before[-1].target if sent_before else target or self._target,
             version=before.version + 1,
+            is_told=len(letters) > len(sent_before),
             standing=self.store.record(before.id, before.version)[1:],
             reasons=reasons,
             audit=audit,
@@ -344,7 +350,7 @@ class Intake:
             keys=keys.all,
             pack=pack,
             accepted_at=now,
-            target=None if accepted["status"] == DRAFT else place.target,
+            targets=self._targets(stored_response, assessment, place),
             audit=place.audit(stored_response),
         )
 
@@ -360,6 +366,15 @@ class Intake:
         text = f"No questionnaire '{canonical}' is published here. GET Questionnaire lists those that are."
         raise Invalid([*faults, error(IssueType.NOT_FOUND, text, place, Detail.UNKNOWN_QUESTIONNAIRE)])
 
+    def _targets(self, response: Json, assessment: Assessment, place: _Place) -> tuple[str, ...]:
+        """Whereto letters go: a draft's nowhere; of the first version with an urgent result, one to the webhook too."""
+        status = response["status"]
+        if status == DRAFT:
+            return ()
+        is_urgent = assessment.priority is Priority.STAT and status != RETRACTED
+        told = [WEBHOOK] if self.tells_urgent and is_urgent and not place.is_told else []
+        return (*told, *([] if place.target is None else [place.target]))
+
     def _record(self, context: ResponseContext, triage: Json, pack: Pack, place: _Place) -> tuple[Json, ...]:
         """What is written beside the response: of a draft nothing; a retracted one says nothing any more."""
         response, now = context.response, context.now
@@ -373,14 +388,15 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a response is to be written: as which version of which, over what record, for which target, and why.
+    """Where a response is to be written: as which version of which, over what record, for which FHIR server, and why.
 
-    `audit` gives the AuditEvents of who writes it.
+    `is_told` says that the webhook is told of it already; `audit` gives the AuditEvents of who writes it.
     """
 
     response_id: str
     target: str | None
     version: int = 1
+    is_told: bool = False
     standing: tuple[Json, ...] = ()
     reasons: tuple[Json, ...] = ()
     audit: Audit = no_audit

@@ -21,7 +21,7 @@ from service.packs.summary_layout import PLACES, SIDES, WHOLE_BODY, Line, Sectio
 from service.records.evaluation import Evaluation, Judged, LookBack
 from service.records.latest_answers import earlier_answers, latest_answers
 from service.records.narrative import sentence
-from service.records.outbox import Letter, State
+from service.records.outbox import Letter, State, deliveries
 from service.records.ports import Pages, Store
 from service.records.search import Bounds
 from service.records.searchable import subject_key
@@ -239,7 +239,7 @@ class Summaries:
         timeline = tuple(_point(one, readings[one["id"]], is_shown=one is response) for one in ordered)
         before = [readings[one["id"]] for one in ordered[:place] if one["status"] != DRAFT]
         earlier = next((one for one in reversed(before) if one is not None), None)
-        letters = self.store.letters_of(response["id"])
+        letters = deliveries(self.store.letters_of(response["id"]))
         return Summary(
             reading=reading,
             timeline=timeline,

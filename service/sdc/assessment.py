@@ -16,7 +16,7 @@ from service.fhirpath import Item as Value
 from service.sdc import vocabulary as sdc
 from service.sdc.answers import answer_label, answer_text
 from service.sdc.context import ResponseContext, Variables
-from service.sdc.triage import Advice, Fact, Level, Rule, TriagePlan
+from service.sdc.triage import Advice, Fact, Level, Priority, Rule, TriagePlan
 
 
 class RuleState(StrEnum):
@@ -77,6 +77,11 @@ class Assessment:
         """The rules that are present, highest level first, in the plan's order within a level."""
         present = [outcome for outcome in self.outcomes if outcome.state is RuleState.PRESENT]
         return tuple(sorted(present, key=lambda outcome: -outcome.rule.level.order))
+
+    @property
+    def priority(self) -> Priority | None:
+        """How pressing the highest rule that fired says it is; None where none fired."""
+        return next((outcome.rule.priority for outcome in self.fired), None)
 
     @property
     def not_assessed(self) -> tuple[RuleOutcome, ...]:

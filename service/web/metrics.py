@@ -135,7 +135,7 @@ class StoreFigures:
         yield letters
 
     def _held(self) -> Metric:
-        held = _gauge("target_held", "1 while a FHIR server is left alone; the reason is in /health/ready.", "target")
+        held = _gauge("target_held", "1 while a target is left alone; the reason is in /health/ready.", "target")
         names = {target.name for target in self.store.targets()}
         for name in sorted({*self.targets_set, *names}):
             held.add_metric([name], int(name in names))

@@ -16,7 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from service.errors import Unavailable
 from service.fhir.json import Json
 from service.fhir.primitives import instant
-from service.records.outbox import Problem, Reason, State, Target
+from service.records.outbox import WEBHOOK, Problem, Reason, State, Target
 from service.records.ports import Backlog, GivenUp, Store
 from service.web.metrics import StoreFigures
 from service.web.site import Site
@@ -28,6 +28,7 @@ _NEEDS_PEOPLE = (Reason.UNAUTHORISED, Reason.NOT_FHIR)
 _WORDS: Mapping[Reason, str] = {
     Reason.UNAUTHORISED: "It refused the credentials",
     Reason.NOT_FHIR: "No FHIR server answers at this address",
+    Reason.WRONG_ADDRESS: "Nobody takes notices at its address",
     Reason.UNREACHABLE: "It cannot be reached",
     Reason.NO_ANSWER: "It did not answer",
     Reason.BUSY: "It is busy",
@@ -110,6 +111,9 @@ def _target_check(target: Target, backlog: Iterable[Backlog]) -> Check:
     reason = (
         f"{target.name} is held; {waiting} deliveries wait. {_why(problem)} 'symptom-intake outbox list' says more."
     )
+    if target.name == WEBHOOK:
+        # Where it is at fault, responses are taken all the same.
+        return Check("webhook", Health.WARN, reason)
     return Check("fhir-server", Health.FAIL if needs_people else Health.WARN, reason)
 
 
@@ -129,6 +133,10 @@ def _left_behind(backlog: Iterable[Backlog], targets_set: Collection[str]) -> It
     """Deliveries that no worker looks at, because other servers are set now, or none."""
     for entry in backlog:
         if entry.state in _WAITING and entry.count and entry.target not in targets_set:
+            if entry.target == WEBHOOK:
+                reason = f"{entry.count} notices of urgent results wait, and no webhook is set."
+                yield Check("webhook", Health.WARN, reason)
+                continue
             reason = f"{entry.count} deliveries wait for {entry.target}, which is not the FHIR server that is set."
             yield Check("fhir-server", Health.WARN, reason)
 

@@ -15,7 +15,7 @@ from service.packs import Pack
 from service.records.audit import Interaction
 from service.records.evaluation import RESPONSE_TYPE
 from service.records.latest_answers import earlier_answers
-from service.records.outbox import Letter, State
+from service.records.outbox import Letter, State, deliveries
 from service.records.retention import gone
 from service.records.scopes import Permission
 from service.records.search import EVERYTHING, Bounds
@@ -56,7 +56,7 @@ def result_routes(site: Site) -> Blueprint:
         response, pack = _found(site, response_id)
         shown = speak(pack)
         authored = in_words(response["authored"], site.zone)
-        whereabouts = _whereabouts(site.store.letters_of(response_id), site.zone)
+        whereabouts = _whereabouts(deliveries(site.store.letters_of(response_id)), site.zone)
         if response["status"] == RETRACTED:
             return render_template("result/retracted.html", pack=shown, authored=authored, whereabouts=whereabouts)
         judged = site.evaluation.assess(response, shown.language, partial(earlier_answers, site.store))

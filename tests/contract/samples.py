@@ -71,13 +71,13 @@ def acceptance(
     of: dict[str, Any] | None = None,
     *record: dict[str, Any],
     keys: tuple[Key, ...] = (),
-    target: str | None = TARGET,
+    targets: tuple[str, ...] = (TARGET,),
     at: datetime = NOW,
     pack: SamplePack | None = None,
     audit: tuple[dict[str, Any], ...] = (),
 ) -> Acceptance:
     stored = Stored(of or response(), {"resourceType": "Observation", "id": "t"}, (WARNING,), "digest")
-    return Acceptance(stored, record, keys, cast(Pack, pack or SamplePack()), at, target, audit)
+    return Acceptance(stored, record, keys, cast(Pack, pack or SamplePack()), at, targets, audit)
 
 
 def key(value: str = "form-1", client: str = "app", subject: str = "Patient/1") -> Key:

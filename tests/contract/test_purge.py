@@ -16,7 +16,7 @@ from service.records import outbox
 from service.records.audit import purge_event
 from service.records.ehr import Launch
 from service.records.invitations import Invitation
-from service.records.outbox import Letter, Problem, Reason
+from service.records.outbox import WEBHOOK, Letter, Problem, Reason
 from service.records.ports import Placement, Purged, Superseded
 from service.records.retention import Aged, Cutoff, Standing
 from service.records.search import PatientCriterion
@@ -63,7 +63,7 @@ def delivered_response(store: Database, id_: str = "r1", at: datetime = NOW) -> 
 
 class TestWhatIsRemoved:
     def test_a_delivered_response_with_all_that_followed(self, store: Database) -> None:
-        store.accept(acceptance(draft(1), target=None))
+        store.accept(acceptance(draft(1), targets=()))
         store.keep_proposal("r1", {"item": []}, NOW)
         store.keep_launch(Launch("r1", TARGET, "1", None, None, "Ada, 1815-12-10"))
         store.keep_invitation(Invitation("r1", "cough", "Patient/1", NOW, NOW + timedelta(days=14)))
@@ -125,7 +125,7 @@ class TestWhatIsRemoved:
 class TestWhatIsLeftAlone:
     def test_what_is_under_way_whatever_is_asked_for(self, store: Database) -> None:
         store.accept(acceptance(response("waiting")))
-        store.accept(acceptance(response("dead"), target="https://other.example/fhir"))
+        store.accept(acceptance(response("dead"), targets=("https://other.example/fhir",)))
         letter = store.letters()[1]
         taken = store.lease(letter.target, NOW, lambda one: outbox.take(one, "worker", NOW, timedelta(minutes=5)))
         assert taken is not None
@@ -149,13 +149,22 @@ class TestWhatIsLeftAlone:
         assert purged(store, ALL) == []
 
     def test_the_only_copy_unless_asked_for(self, store: Database) -> None:
-        store.accept(acceptance(response("r1"), target=None))
+        store.accept(acceptance(response("r1"), targets=()))
         store.accept(acceptance(response("r2")))
         letter = store.letters()[0]
         assert store.change(letter, outbox.discarded(letter, "moved away", NOW))
         assert purged(store) == []
         assert store.aged(CUTOFF) == (Aged(Standing.ONLY_COPY, 2, NOW, NOW),)
         assert purged(store, {Standing.ONLY_COPY}) == ["r1", "r2"]
+
+    def test_that_the_webhook_was_told_makes_no_copy(self, store: Database) -> None:
+        store.accept(acceptance(targets=(WEBHOOK,)))
+        assert store.aged(CUTOFF) == (Aged(Standing.UNDER_WAY, 1, NOW, NOW),)
+        [letter] = store.letters()
+        taken = outbox.take(letter, "worker", NOW, timedelta(minutes=1))
+        assert store.change(letter, taken)
+        assert store.change(taken, outbox.delivered(taken, NOW))
+        assert store.aged(CUTOFF) == (Aged(Standing.ONLY_COPY, 1, NOW, NOW),)
 
     def test_a_discarded_version_whose_successor_brought_the_rest_is_delivered(self, store: Database) -> None:
         store.accept(acceptance())
@@ -166,14 +175,14 @@ class TestWhatIsLeftAlone:
         assert purged(store) == ["r1"]
 
     def test_drafts_unless_asked_for_and_those_that_can_be_gone_on_with(self, store: Database) -> None:
-        store.accept(acceptance(draft(1), target=None))
+        store.accept(acceptance(draft(1), targets=()))
         assert purged(store) == []
         assert purged(store, {Standing.DRAFT}, replace(CUTOFF, drafts=NOW)) == []
         assert purged(store, {Standing.DRAFT}) == ["r1"]
 
     def test_drafts_with_a_danger_sign_are_counted_apart(self, store: Database) -> None:
-        store.accept(acceptance(draft(1), target=None))
-        urgent = acceptance({**draft(1), "id": "r2"}, target=None, at=NOW + timedelta(days=1))
+        store.accept(acceptance(draft(1), targets=()))
+        urgent = acceptance({**draft(1), "id": "r2"}, targets=(), at=NOW + timedelta(days=1))
         triage = {"resourceType": "Observation", "component": [{"code": {"text": "U7"}}]}
         store.accept(replace(urgent, stored=replace(urgent.stored, triage=triage)))
         assert store.aged(CUTOFF) == (

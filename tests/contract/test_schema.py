@@ -199,7 +199,9 @@ def test_migrations_that_fail_leave_the_database_as_it_was(first_database: tuple
 def test_a_database_that_has_the_schema_is_opened_without_alembic(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'intake.db'}"
     open_database(url).close()
-    code = f"import sys, service.cli; from service.bootstrap import open_database; open_database({url!r}).close()"
+    code = (
+        f"import sys, service.cli\nfrom service.adapters.database import open_database; open_database({url!r}).close()"
+    )
     tell = "; print('alembic' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code + tell], capture_output=True, text=True, check=True)
     assert told.stdout == "False\n"

@@ -16,7 +16,7 @@ from service.records.clinician_visit import ClinicianVisit, VisitStore
 from service.records.ehr import Launch, LaunchStore
 from service.records.feedback import CardKind, Feedback, FeedbackCount, HookStore, IssuedCard, Outcome
 from service.records.invitations import Invitation, InvitationStore
-from service.records.outbox import Letter, Reason, State, Target
+from service.records.outbox import WEBHOOK, Letter, Reason, State, Target
 from service.records.ports import (
     Backlog,
     GivenUp,
@@ -141,8 +141,8 @@ class TestAccept:
 
 class TestVersions:
     def test_a_version_takes_the_place_of_the_one_before(self, store: Store) -> None:
-        store.accept(acceptance(draft(1), target=None))
-        store.accept(acceptance(draft(2, authored="2026-03-16"), target=None))
+        store.accept(acceptance(draft(1), targets=()))
+        store.accept(acceptance(draft(2, authored="2026-03-16"), targets=()))
         assert store.read("QuestionnaireResponse", "r1") == draft(2, authored="2026-03-16")
         assert store.read("QuestionnaireResponse", "r1", version=1) == draft(1)
         assert [one["meta"]["versionId"] for one in store.history("QuestionnaireResponse", "r1")] == ["2", "1"]
@@ -418,7 +418,7 @@ class TestAudit:
 
 class TestOutbox:
     def test_no_letter_without_a_target(self, store: Store) -> None:
-        store.accept(acceptance(target=None))
+        store.accept(acceptance(targets=()))
         assert store.letters() == ()
 
     def test_a_letter_is_leased_once(self, store: Store) -> None:
@@ -436,8 +436,18 @@ class TestOutbox:
         assert [(one.response_id, one.version) for one in store.letters_of("r1")] == [("r1", 1), ("r1", 2)]
         assert store.letters_of("unknown") == ()
 
+    def test_a_letter_for_each_target(self, store: Store) -> None:
+        store.accept(acceptance(targets=(WEBHOOK, TARGET)))
+        assert [one.target for one in store.letters_of("r1")] == [WEBHOOK, TARGET]
+
+    def test_the_versions_that_were_acknowledged(self, store: Store) -> None:
+        store.accept(acceptance(draft(1), targets=()))
+        store.accept(acceptance(version_of(response(), 2)))
+        assert [store.stored("r1", version).version for version in (1, 2)] == [1, 2]  # type: ignore[union-attr]
+        assert store.stored("r1", 3) is None
+
     def test_nothing_for_another_target(self, store: Store) -> None:
-        store.accept(acceptance(target="https://elsewhere.example/fhir"))
+        store.accept(acceptance(targets=("https://elsewhere.example/fhir",)))
         assert lease(store) is None
 
     def test_a_lease_that_ran_out_is_taken_up(self, store: Store) -> None:
@@ -582,7 +592,7 @@ class TestOutbox:
         elsewhere = "https://elsewhere.example/fhir"
         for number in range(8):
             store.accept(acceptance(response(f"r{number}")))
-        store.accept(acceptance(response("r8"), target=elsewhere))
+        store.accept(acceptance(response("r8"), targets=(elsewhere,)))
 
         def take(target: str = TARGET, now: datetime = NOW) -> Letter | None:
             return store.lease(target, now, lambda letter: outbox.take(letter, "worker", now, LEASE), 3)

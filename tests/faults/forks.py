@@ -61,11 +61,12 @@ class Forks:
 
 
 def _serve_commands() -> None:
-    from service import bootstrap, cli
+    from service import cli
+    from service.bootstrap import published_packs, services
     from service.config import load_settings
 
-    packs = bootstrap.published_packs(load_settings())
-    bootstrap.published_packs = lambda settings: packs
+    packs = published_packs(load_settings())
+    services.published_packs = lambda settings: packs
     # Nobody waits for the forks: the system forgets them when they end.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:

@@ -69,7 +69,7 @@ def acceptance(
     triage = {**finding, "code": {"text": "triage"}}
     said = compose(response, extracted, triage, now) if response["status"] != "entered-in-error" else ()
     record = record_changes(response, after[1:], said, now)
-    return Acceptance(Stored(response, triage, (), id_), record, (), PACK, now, target)
+    return Acceptance(Stored(response, triage, (), id_), record, (), PACK, now, () if target is None else (target,))
 
 
 def worker(store: Database, server: ScriptedServer, clock: Clock, owner: str = "worker") -> Delivery:
