@@ -355,6 +355,11 @@ class Database(Transactions):
         with self._write() as connection:
             return purging.purge(connection, cutoff, standings, now, tell, at_most=at_most, after=after)
 
+    def purge_unanswered(self, cutoff: Cutoff) -> int:
+        """Remove old launches, invitations and proposals that no response followed; to how many forms they belong."""
+        with self._write() as connection:
+            return purging.purge_unanswered(connection, cutoff)
+
     def check(self) -> None:
         """Raise Unavailable unless the database can be read and written now."""
         with self._write() as connection:

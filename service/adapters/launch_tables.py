@@ -42,6 +42,7 @@ def put_launch(connection: Connection, launch: Launch) -> None:
             encounter=launch.encounter,
             user=launch.user,
             banner=launch.banner,
+            launched_at=launch.launched_at,
         )
     )
 
@@ -50,7 +51,7 @@ def launch_of(connection: Connection, response_id: str) -> Launch | None:
     """The launch that a response began with."""
     table = schema.launch
     row = connection.execute(select(table).where(table.c.response_id == response_id)).one_or_none()
-    return None if row is None else Launch(*row)
+    return None if row is None else Launch(**row._mapping)
 
 
 def put_grant(connection: Connection, id_: str, issuer: str, patient: str, sealed: str, created_at: datetime) -> None:

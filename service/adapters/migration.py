@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, column, inspect, select, table
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The last migration, after which a database has the tables of `schema.metadata`."""
 
 applied: Final = table("alembic_version", column("version_num"))

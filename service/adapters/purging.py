@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Table,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 
 from service.adapters import schema
@@ -50,7 +52,8 @@ def aged(connection: Connection, cutoff: Cutoff) -> tuple[Aged, ...]:
     columns = (_standing(), func.count(), func.min(_receipt.c.accepted_at), func.max(_receipt.c.accepted_at))
     sent = select(*columns).join(_receipt, _with_receipt).where(_is_newest, ~_is_draft(), _is_old(cutoff))
     found = [Aged(Standing(standing), *told) for standing, *told in connection.execute(sent.group_by(columns[0]))]
-    return (*sorted(found, key=lambda one: list(Standing).index(one.standing)), *_aged_drafts(connection, cutoff))
+    found += [*_aged_drafts(connection, cutoff), *_aged_unanswered(connection, cutoff)]
+    return tuple(sorted(found, key=lambda one: list(Standing).index(one.standing)))
 
 
 def _aged_drafts(connection: Connection, cutoff: Cutoff) -> list[Aged]:
@@ -61,6 +64,41 @@ def _aged_drafts(connection: Connection, cutoff: Cutoff) -> list[Aged]:
     for row in connection.execute(drafts):
         times[Standing.URGENT_DRAFT if has_fired(row.triage) else Standing.DRAFT].append(row.accepted_at)
     return [Aged(standing, len(some), min(some), max(some)) for standing, some in times.items() if some]
+
+
+_BEGUN: Final[tuple[Column[datetime], ...]] = (
+    schema.launch.c.launched_at,
+    schema.invitation.c.expires_at,
+    schema.proposal.c.kept_at,
+)
+"""When what a form begins with was begun, or ended."""
+
+
+def _unanswered(moment: Column[datetime], cutoff: Cutoff) -> ColumnElement[bool]:
+    """Whether a row of the table of `moment` is old, and no response followed."""
+    begun = moment.table.c.response_id
+    answered = exists().where(_newest.c.type == _RESPONSE, _newest.c.id == begun)
+    return and_(moment < cutoff.drafts, ~answered)
+
+
+def _aged_unanswered(connection: Connection, cutoff: Cutoff) -> list[Aged]:
+    rows = [
+        select(moment.table.c.response_id, moment.label("moment")).where(_unanswered(moment, cutoff))
+        for moment in _BEGUN
+    ]
+    begun = union_all(*rows).subquery()
+    columns = (func.count(begun.c.response_id.distinct()), func.min(begun.c.moment), func.max(begun.c.moment))
+    count, oldest, newest = connection.execute(select(*columns)).one()
+    return [Aged(Standing.UNANSWERED, count, oldest, newest)] if count else []
+
+
+def purge_unanswered(connection: Connection, cutoff: Cutoff) -> int:
+    """Remove old launches, invitations and proposals that no response followed; to how many forms they belong."""
+    begun: set[str] = set()
+    for moment in _BEGUN:
+        removing = delete(moment.table).where(_unanswered(moment, cutoff)).returning(moment.table.c.response_id)
+        begun.update(connection.execute(removing).scalars())
+    return len(begun)
 
 
 def purge(

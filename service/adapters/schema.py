@@ -240,6 +240,7 @@ launch: Final = Table(
     Column("encounter", String),
     Column("user", String),
     Column("banner", String),
+    Column("launched_at", Moment, nullable=False),
     Index("launch_patient", "issuer", "patient"),
 )
 

@@ -20,17 +20,18 @@ from service.records.retention import Aged, Cutoff, Standing
 _BATCH: Final = 20
 # So that whoever else writes comes in between.
 _PAUSE_SECONDS: Final = 0.05
-_DRAFTS: Final = frozenset({Standing.DRAFT, Standing.URGENT_DRAFT})
+_DRAFTS: Final = frozenset({Standing.DRAFT, Standing.URGENT_DRAFT, Standing.UNANSWERED})
 _ASKED_FOR_BY: Final = {
     Standing.ONLY_COPY: "--only-copies",
     Standing.DRAFT: "--drafts",
     Standing.URGENT_DRAFT: "--drafts",
+    Standing.UNANSWERED: "--drafts",
 }
 
 
 @click.command()
 @click.option("--older-than", "days", metavar="DAYS", type=click.IntRange(1, 36_500), required=True, help="How old.")
-@click.option("--drafts", is_flag=True, help="Also drafts that nobody can go on with any more.")
+@click.option("--drafts", is_flag=True, help="Also what was never sent, once nobody can go on with it.")
 @click.option("--only-copies", is_flag=True, help="Also responses that no FHIR server has: they are nowhere else.")
 @click.option("--yes", is_flag=True, help="Remove them. Without it nothing is changed.")
 def purge(days: int, drafts: bool, only_copies: bool, yes: bool) -> None:
@@ -96,4 +97,6 @@ def _purge(services: Services, cutoff: Cutoff, standings: frozenset[Standing], c
         last = gone[-1]
         click.echo(f"... {removed} of {count}", err=True)
         time.sleep(_PAUSE_SECONDS)
+    if Standing.UNANSWERED in standings:
+        removed += services.store.purge_unanswered(cutoff)
     click.echo(f"{removed} responses were removed.")

@@ -86,7 +86,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What a launch said of one response: whose record, in which EHR, and who was there.
+    """What a launch said of one response: whose record, in which EHR, and who was there; `launched_at` is aware UTC.
 
     `patient` is the id in that EHR; `encounter` and `user` are references as the EHR wrote them; `banner` names the
     patient in words, where the form has to show whose record is open.
@@ -95,6 +95,7 @@ class Launch:
     response_id: str
     issuer: str
     patient: str
+    launched_at: datetime
     encounter: str | None = None
     user: str | None = None
     banner: str | None = None

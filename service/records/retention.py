@@ -23,17 +23,22 @@ class Standing(StrEnum):
     """A FHIR server has it, and nothing of the response is on its way."""
     ONLY_COPY = "only copy"
     """Nothing is on its way, but no FHIR server has it: none was set, or its delivery was discarded."""
+    UNDER_WAY = "under way"
+    """Something of it is still to be delivered, or was given up and waits for people. It is never purged."""
     DRAFT = "draft"
     """It was never sent."""
     URGENT_DRAFT = "draft with a danger sign"
     """It was never sent, and a rule fired."""
-    UNDER_WAY = "under way"
-    """Something of it is still to be delivered, or was given up and waits for people. It is never purged."""
+    UNANSWERED = "never answered"
+    """It was launched, invited to or proposed, and nothing of it was ever sent or kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cutoff:
-    """What was accepted before these moments (aware UTC) is old: drafts have their own, as they can be gone on with."""
+    """What was accepted before these moments (aware UTC) is old: drafts have their own, as they can be gone on with.
+
+    So have launches and proposals that were never answered, and invitations from their end on.
+    """
 
     responses: datetime
     drafts: datetime
@@ -42,7 +47,7 @@ class Cutoff:
 @dataclass(frozen=True, slots=True)
 class Aged:
     """Old responses that stand alike: how many, and when the newest versions of the oldest and newest were accepted
-    (aware UTC)."""
+    (aware UTC); of those never answered, when they were begun or the invitation ended."""
 
     standing: Standing
     count: int
@@ -74,8 +79,13 @@ class PurgeStore(Protocol):
         """Remove responses that are older than `cutoff` and stand so, with all that followed, and keep what `tell` says
         of each; their ids, in order, and none before or at `after`.
 
-        One that somebody is just changing is left out. Drafts go with or without a danger sign.
+        One that somebody is just changing is left out. Drafts go with or without a danger sign. Those never answered
+        are for `purge_unanswered`.
         """
+        ...
+
+    def purge_unanswered(self, cutoff: Cutoff) -> int:
+        """Remove old launches, invitations and proposals that no response followed; to how many forms they belong."""
         ...
 
 

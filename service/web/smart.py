@@ -108,6 +108,7 @@ def _opened_form(site: Site, arrival: Arrival) -> ResponseReturnValue:
             response_id=draft_id(key),
             issuer=ehr.issuer,
             patient=context.patient,
+            launched_at=site.clock(),
             encounter=context.encounter,
             user=arrival.user,
             banner=_banner(site, ehr.issuer, context.patient) if context.needs_banner else None,

@@ -65,7 +65,7 @@ class TestWhatIsRemoved:
     def test_a_delivered_response_with_all_that_followed(self, store: Database) -> None:
         store.accept(acceptance(draft(1), targets=()))
         store.keep_proposal("r1", {"item": []}, NOW)
-        store.keep_launch(Launch("r1", TARGET, "1", None, None, "Ada, 1815-12-10"))
+        store.keep_launch(Launch("r1", TARGET, "1", NOW, banner="Ada, 1815-12-10"))
         store.keep_invitation(Invitation("r1", "cough", "Patient/1", NOW, NOW + timedelta(days=14)))
         store.accept(acceptance(version_of(response(), 2), observation("o1"), provenance("p1", "Observation/o1")))
         deliver(store)
@@ -179,6 +179,24 @@ class TestWhatIsLeftAlone:
         assert purged(store) == []
         assert purged(store, {Standing.DRAFT}, replace(CUTOFF, drafts=NOW)) == []
         assert purged(store, {Standing.DRAFT}) == ["r1"]
+
+    def test_what_was_begun_and_never_answered_unless_asked_for(self, store: Database) -> None:
+        for id_, at in {"launched": NOW, "launched-lately": LATER}.items():
+            store.keep_launch(Launch(id_, TARGET, "1", at, banner="Ada, 1815-12-10"))
+        for id_, at in {"invited": NOW, "invited-long-ago-till-lately": LATER}.items():
+            store.keep_invitation(Invitation(id_, "cough", "Patient/1", NOW, at))
+        store.keep_proposal("launched", {"item": []}, NOW + timedelta(days=1))
+        store.keep_launch(Launch("r1", TARGET, "1", NOW))
+        store.accept(acceptance(draft(1), targets=()))
+        unanswered = Aged(Standing.UNANSWERED, 2, NOW, NOW + timedelta(days=1))
+        assert [one for one in store.aged(CUTOFF) if one.standing is Standing.UNANSWERED] == [unanswered]
+        assert purged(store) == []
+        assert store.purge_unanswered(CUTOFF) == 2
+        assert (store.launch("launched"), store.proposal("launched"), store.invitation("invited")) == (None, None, None)
+        assert store.launch("launched-lately") is not None
+        assert store.invitation("invited-long-ago-till-lately") is not None
+        assert store.launch("r1") is not None
+        assert store.purge_unanswered(CUTOFF) == 0
 
     def test_drafts_with_a_danger_sign_are_counted_apart(self, store: Database) -> None:
         store.accept(acceptance(draft(1), targets=()))

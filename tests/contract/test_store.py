@@ -640,7 +640,7 @@ class TestLaunches:
         assert store.take_launch_request("old") is None
 
     def test_the_launch_of_a_response(self, store: LaunchStore) -> None:
-        launch = Launch("r1", TARGET, "p1", "Encounter/1", "Practitioner/1", "Ada, 1815-12-10")
+        launch = Launch("r1", TARGET, "p1", NOW, "Encounter/1", "Practitioner/1", "Ada, 1815-12-10")
         store.keep_launch(launch)
         assert store.launch("r1") == launch
         assert store.launch("r2") is None

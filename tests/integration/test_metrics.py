@@ -64,7 +64,7 @@ def test_accepted_versions_and_levels_are_counted(client: FlaskClient, make_resp
 def test_what_a_form_keeps_is_told_apart_and_what_a_launch_began(
     services: Services, client: FlaskClient, make_response: MakeResponse
 ) -> None:
-    services.store.keep_launch(Launch("launched", TARGET, "1", None, None, None))
+    services.store.keep_launch(Launch("launched", TARGET, "1", services.clock()))
     drafts = services.site().drafts
     for draft_id in ("launched", "alone"):
         blank = make_response(status="in-progress", subject=unknown_person(draft_id))

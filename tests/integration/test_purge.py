@@ -17,6 +17,7 @@ from service.config import load_settings
 from service.packs import Pack
 from service.records import outbox
 from service.records.drafts import draft_id
+from service.records.ehr import Launch
 from service.web.app import create_app
 from tests.integration.answers import MakeResponse, issues_of
 
@@ -94,6 +95,14 @@ def test_with_yes_it_removes_what_it_said(client: FlaskClient, services: Service
     assert client.get(f"{RESPONSES}/{delivered}").status_code == 410
     assert _purge("--drafts", "--yes").stdout.endswith("1 responses were removed.\n")
     assert _purge().stdout.startswith("No response is from before 20")
+
+
+def test_launches_that_nobody_answered_go_with_drafts(services: Services) -> None:
+    services.store.keep_launch(Launch("launched", TARGET, "1", LONG_AGO, banner="Ada, 1815-12-10"))
+    assert "never answered  1" in _purge().stdout
+    assert _purge("--yes").stdout.endswith("0 responses were removed.\n")
+    assert _purge("--drafts", "--yes").stdout.endswith("1 responses were removed.\n")
+    assert services.store.launch("launched") is None
 
 
 def test_readers_are_told_that_it_is_gone(client: FlaskClient, delivered: str) -> None:

@@ -91,7 +91,7 @@ def test_an_outage_still_holds_the_ehr(
 def test_the_patients_next_launch_makes_it_due_at_once(
     delivery: Delivery, store: Database, server: ScriptedServer, clock: Clock, granted: Granted
 ) -> None:
-    store.keep_launch(Launch(IDS[0], server.base_url, "1"))
+    store.keep_launch(Launch(IDS[0], server.base_url, "1", clock()))
     store.accept(acceptance(clock(), server.base_url))
     granted.server = None
     delivery.run_once()
