@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         default=20,
         gt=0,
         le=600,
-        description="How long one request to that server may take.",
+        description="How long one request to that server, or to the webhook, may take.",
     )
     delivery_poll_seconds: float = Field(
         default=1,
