@@ -321,11 +321,6 @@ class Database(Transactions):
         with self._read() as connection:
             return outbox.held_targets(connection)
 
-    def set_target(self, target: Target) -> None:
-        """Write how a target stands."""
-        with self._write() as connection:
-            outbox.put_target(connection, target)
-
     def placements(self, target: str, response_id: str) -> tuple[Placement, ...]:
         """Where the resources of a response stand on `target`."""
         with self._read() as connection:

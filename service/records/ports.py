@@ -278,10 +278,6 @@ class Store(Protocol):
         """Every target that is held, or was and was not yet resumed."""
         ...
 
-    def set_target(self, target: Target) -> None:
-        """Write how a target stands (an operator's command; deliveries use `change`)."""
-        ...
-
     def placements(self, target: str, response_id: str) -> tuple[Placement, ...]:
         """Where the resources of a response stand on `target`."""
         ...

@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any, cast
 
+from service.adapters.database import Database
+from service.adapters.letters import put_target
 from service.errors import Detail, Issue, IssueType, Severity
 from service.packs import Pack
 from service.records import outbox
 from service.records.matching import is_within
-from service.records.outbox import Letter, Problem, Reason
+from service.records.outbox import Letter, Problem, Reason, Target
 from service.records.ports import Acceptance, Key, KeyKind, KeyTaken, Store, Stored, Superseded
 from service.records.search import Query, parse_query
 
@@ -92,6 +94,13 @@ def leased(store: Store, now: datetime = NOW) -> Letter:
     letter = lease(store, now)
     assert letter is not None
     return letter
+
+
+def set_target(store: Store, target: Target) -> None:
+    """Write how `target` stands, which otherwise goes with a delivery."""
+    assert isinstance(store, Database)
+    with store._write() as connection:
+        put_target(connection, target)
 
 
 def at_once(work: Callable[[int], Any]) -> list[Any]:

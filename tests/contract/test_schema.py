@@ -26,7 +26,7 @@ from service.records import outbox
 from service.records.outbox import Letter, State, Target
 from service.records.ports import Key, KeyKind
 from service.records.search import PatientCriterion, parse_query
-from tests.contract.samples import acceptance, response
+from tests.contract.samples import acceptance, response, set_target
 
 NOW = datetime(2026, 3, 15, 9, 0, tzinfo=UTC)
 TARGET = Target("https://ehr.example/fhir", failures=1)
@@ -89,7 +89,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses(database_url: str) ->
 
 def test_a_database_is_opened_again_with_all_it_held(database_url: str) -> None:
     with closing(open_database(database_url)) as database:
-        database.set_target(TARGET)
+        set_target(database, TARGET)
     with closing(open_database(database_url)) as database:
         assert database.targets() == (TARGET,)
         assert database.migrations == ()

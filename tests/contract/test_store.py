@@ -46,6 +46,7 @@ from tests.contract.samples import (
     observation,
     provenance,
     response,
+    set_target,
     version_of,
 )
 
@@ -502,7 +503,7 @@ class TestOutbox:
         if state == "leased":
             leased(store, ahead)
         if state == "held":
-            store.set_target(Target(TARGET, 1, ahead, BUSY))
+            set_target(store, Target(TARGET, 1, ahead, BUSY))
         assert leased(store, NOW).response_id == "r1"
 
     def test_a_step_of_the_clock_takes_no_lease_away(self, store: Store) -> None:
@@ -538,11 +539,11 @@ class TestOutbox:
     def test_a_held_target_is_left_alone(self, store: Store) -> None:
         store.accept(acceptance())
         held = outbox.held(Target(TARGET), BUSY, NOW + LEASE)
-        store.set_target(held)
+        set_target(store, held)
         assert store.targets() == (held,)
         assert lease(store) is None
         assert leased(store, NOW + LEASE).response_id == "r1"
-        store.set_target(outbox.resumed(held))
+        set_target(store, outbox.resumed(held))
         assert store.targets() == ()
 
     def test_the_backlog_counts_and_ages(self, store: Store) -> None:

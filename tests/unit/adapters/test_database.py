@@ -17,6 +17,7 @@ from service.adapters.database import Database, open_database
 from service.errors import Unavailable
 from service.records.outbox import Target
 from service.records.search import parse_query
+from tests.contract.samples import set_target
 
 TARGET = Target("https://ehr.example/fhir", failures=1)
 
@@ -27,7 +28,7 @@ def opened(folder: Path) -> Database:
 
 def test_the_file_and_its_folder_are_the_owners_alone(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as database:
-        database.set_target(TARGET)
+        set_target(database, TARGET)
         for file in (tmp_path / "data").iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
@@ -62,11 +63,11 @@ def test_while_another_process_writes_reads_go_on_and_writes_are_unavailable(tmp
             other.execute("BEGIN IMMEDIATE")
             assert database.search(parse_query("Observation", [])).total == 0
             with pytest.raises(Unavailable) as refused:
-                database.set_target(TARGET)
+                set_target(database, TARGET)
             with pytest.raises(Unavailable):
                 database.check()
         assert refused.value.retry_after_seconds > 0
-        database.set_target(TARGET)
+        set_target(database, TARGET)
         assert database.targets() == (TARGET,)
 
 
@@ -90,13 +91,13 @@ def test_while_another_thread_writes_writes_are_unavailable(tmp_path: Path) -> N
 
 def test_a_full_database_is_unavailable_and_keeps_what_it_holds(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as database:
-        database.set_target(TARGET)
+        set_target(database, TARGET)
         with database._engine.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         long_name = "https://ehr.example/" + "fhir/" * 10_000
         with pytest.raises(Unavailable, match="full"):
-            database.set_target(Target(long_name, failures=1))
+            set_target(database, Target(long_name, failures=1))
         assert database.targets() == (TARGET,)
 
 
@@ -105,12 +106,12 @@ def test_a_database_that_may_not_be_written_is_unavailable(tmp_path: Path) -> No
         with database._engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA query_only = ON")
         with pytest.raises(Unavailable, match="readonly"):
-            database.set_target(TARGET)
+            set_target(database, TARGET)
 
 
 def test_a_file_that_is_gone_is_unavailable_and_not_begun_anew(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as database:
-        database.set_target(TARGET)
+        set_target(database, TARGET)
         database._engine.dispose()
         folder = (tmp_path / "data").rename(tmp_path / "moved")
         with pytest.raises(Unavailable, match="unable to open"):
@@ -127,7 +128,7 @@ def test_a_file_that_is_gone_is_unavailable_and_not_begun_anew(tmp_path: Path) -
 def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     url = URL.create("sqlite", database=str(tmp_path / name / f"{name}.db"))
     with closing(open_database(url.render_as_string())) as database:
-        database.set_target(TARGET)
+        set_target(database, TARGET)
     assert (tmp_path / name / f"{name}.db").stat().st_size > 0
 
 

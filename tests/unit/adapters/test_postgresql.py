@@ -16,6 +16,7 @@ from service.adapters.database import Database, open_database
 from service.errors import Unavailable
 from service.records.outbox import Target
 from service.records.search import parse_query
+from tests.contract.samples import set_target
 from tests.databases import PostgresqlServer, database_name
 
 TARGET = Target("https://ehr.example/fhir", failures=1)
@@ -80,7 +81,7 @@ def test_processes_that_start_at_once_make_the_tables_once(postgresql: Postgresq
 def test_a_connection_that_was_lost_is_unavailable_once(
     database: Database, postgresql: PostgresqlServer, postgresql_url: str
 ) -> None:
-    database.set_target(TARGET)
+    set_target(database, TARGET)
     postgresql.end_connections(postgresql_url)
     with pytest.raises(Unavailable) as refused:
         database.targets()
@@ -110,9 +111,9 @@ def test_a_server_that_stands_by_is_read_and_not_ready(
     with pytest.raises(Unavailable, match="read-only"):
         database.check()
     with pytest.raises(Unavailable, match="read-only"):
-        database.set_target(TARGET)
+        set_target(database, TARGET)
     postgresql.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
-    database.set_target(TARGET)
+    set_target(database, TARGET)
 
 
 def test_the_host_that_can_be_reached_is_taken(postgresql_url: str) -> None:
@@ -123,18 +124,18 @@ def test_the_host_that_can_be_reached_is_taken(postgresql_url: str) -> None:
 
 
 def test_whoever_waits_too_long_for_another_is_unavailable(database: Database) -> None:
-    database.set_target(TARGET)
+    set_target(database, TARGET)
     with database._write() as other:
         other.execute(update(schema.target).values(failures=7))
         with pytest.raises(Unavailable, match="lock timeout"):
-            database.set_target(TARGET)
+            set_target(database, TARGET)
         assert database.targets() == (TARGET,)
 
 
 def test_of_two_that_wait_for_each_other_one_is_unavailable(postgresql_url: str) -> None:
     with closing(open_database(postgresql_url)) as database:
-        database.set_target(TARGET)
-        database.set_target(Target("other", failures=1))
+        set_target(database, TARGET)
+        set_target(database, Target("other", failures=1))
         together, outcomes = Barrier(2), []
 
         def write(*names: str) -> None:
