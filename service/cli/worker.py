@@ -34,7 +34,7 @@ class DeliveryThreads:
         ]
 
     def start(self) -> None:
-        """Begins, where there is a FHIR server to deliver to."""
+        """Begins, where there is anything to deliver to."""
         for thread in self._threads:
             thread.start()
 

@@ -54,8 +54,8 @@ class Result:
     @property
     def indicator(self) -> Indicator | None:
         """How pressing it is to clinicians; None when it is not."""
-        # The rules are in the order of their levels, and priorities go with those.
-        return _INDICATORS.get(self.assessment.fired[0].rule.priority)
+        priority = self.assessment.priority
+        return None if priority is None else _INDICATORS.get(priority)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class Assessment:
     @property
     def priority(self) -> Priority | None:
         """How pressing the highest rule that fired says it is; None where none fired."""
+        # The rules are in the order of their levels, and priorities go with those.
         return next((outcome.rule.priority for outcome in self.fired), None)
 
     @property

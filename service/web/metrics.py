@@ -96,7 +96,7 @@ class Metrics:
 class StoreFigures:
     """What the database tells of all processes that share it; read when it is asked for.
 
-    `targets_set` are the FHIR servers that are delivered to; they have their figures also while nothing waits.
+    `targets_set` are whereto letters go now; they have their figures also while nothing waits.
     """
 
     store: Store

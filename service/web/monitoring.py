@@ -56,7 +56,7 @@ _STOPPING = Check("process", Health.FAIL, "This process is stopping; ask another
 
 
 def readiness(store: Store, worker_alive: Callable[[], bool | None], targets_set: Collection[str]) -> list[Check]:
-    """Whether responses can be accepted and delivered to the FHIR servers that are set, part by part."""
+    """Whether responses can be accepted, and letters brought to the targets that are set, part by part."""
     try:
         store.check()
         targets, backlog, given_up = store.targets(), store.backlog(), store.given_up()

@@ -36,9 +36,9 @@ class Site:
     has none), `is_stopping` whether the process was told to end; `started_at` is aware UTC; `zone` is the time zone of
     people whose browser does not tell theirs; `draft_lifetime` is how long a form that was not sent can be opened
     again; `new_key` makes a secret to open it with; `ehr_reader` opens an EHR (by issuer) with the right that a launch
-    gave for one patient (by id); `frame_origins` may embed the form; `targets` are the FHIR servers that answers are
-    delivered to; `token_check` judges access tokens (None: nobody is asked for one), `authorization_metadata` tells of
-    the server that gives them; `rate_limit` is how much one client may send ("600 per minute"; None: any number);
+    gave for one patient (by id); `frame_origins` may embed the form; `targets` are whereto letters go; `token_check`
+    judges access tokens (None: nobody is asked for one), `authorization_metadata` tells of the server that gives them;
+    `rate_limit` is how much one client may send ("600 per minute"; None: any number);
     `make_pdf` makes a PDF of HTML, a stylesheet and the address that links are relative to (None: it is not installed).
     """
 

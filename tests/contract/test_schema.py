@@ -137,6 +137,7 @@ class TestTheFirstSchema:
             launch = database.launch("r2")
             assert launch is not None
             assert launch.banner == "Ada, 1815-12-10"
+            assert launch.launched_at > NOW, "it is kept as long as one of today"
             assert list(database.grants(TARGET.name, "2")) == [("g1", "sealed")]
             assert [kid for kid, _, _ in database.signing_keys()] == ["k1"]
             assert database.take_launch_request("state") == ("sealed", NOW)
