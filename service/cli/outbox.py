@@ -11,7 +11,7 @@ from service.bootstrap import Services, start
 from service.cli.console import EXIT_FAULT, fail, operator, print_json, read_settings, table
 from service.fhir.primitives import instant
 from service.records.audit import discard_event
-from service.records.outbox import Letter, State, discarded, resumed, retried
+from service.records.outbox import WEBHOOK, Letter, State, discarded, resumed, retried
 
 # As databases number rows.
 _ID = click.IntRange(1, 2**63 - 1)
@@ -159,6 +159,9 @@ def _row(letter: Letter, blocking: int | None) -> tuple[str, ...]:
     why = "" if problem is None else problem.reason.value + (f" ({problem.status})" if problem.status else "")
     if letter.state is State.PENDING and blocking is not None and blocking < letter.id:
         why = f"waits for {blocking}"
+    if letter.target == WEBHOOK:
+        # Beside the delivery of the same response: whoever discards one must not take it for the other.
+        why = f"notice: {why}" if why else "notice"
     accepted = instant(letter.created_at)
     return str(letter.id), letter.state.value, str(letter.attempts), letter.response_id, accepted, why
 

@@ -15,10 +15,12 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 from service.bootstrap import Services, start
+from service.cli import main
 from service.config import load_settings, signing_key
 from service.packs import Pack
 from service.records.notice import signature_headers
@@ -234,7 +236,7 @@ def test_who_is_told_of_a_result_does_not_have_the_record(
 
 
 def test_an_amendment_goes_to_the_fhir_server_and_not_to_the_webhook(
-    tmp_path: Path, page: Pack, receiver: Receiver, make_response: MakeResponse
+    tmp_path: Path, page: Pack, receiver: Receiver, make_response: MakeResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = load_settings(
         database_url=f"sqlite:///{tmp_path / 'intake.db'}",
@@ -249,6 +251,9 @@ def test_an_amendment_goes_to_the_fhir_server_and_not_to_the_webhook(
         targets = sorted((letter.version, letter.target) for letter in services.store.letters_of(id_))
     finally:
         services.store.close()
+    monkeypatch.setenv("SYMPTOM_INTAKE_DATABASE_URL", settings.database_url)
+    listed = CliRunner().invoke(main, ["outbox", "list"]).stdout.splitlines()[1:]
+    assert [line.endswith("  notice") for line in listed] == [True, False, False]
     assert targets == [(1, FHIR_SERVER), (1, WEBHOOK), (2, FHIR_SERVER)]
 
 
