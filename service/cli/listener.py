@@ -51,6 +51,8 @@ class Listener:
             trusted_proxy_headers={"x-forwarded-for", "x-forwarded-proto"} if trusted_proxy else set(),
             clear_untrusted_proxy_headers=True,
         )
+        # What wakes the server's loop: each of its listening sockets has one, and its worker threads pull it too.
+        self._triggers = [entry for entry in self._sockets.values() if hasattr(entry, "pull_trigger")]
         self.has_failed = False
         self._on_failure: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
@@ -74,10 +76,14 @@ class Listener:
         deadline = monotonic() + timeout_seconds
         while self._is_answering() and monotonic() < deadline:
             sleep(_LOOK_SECONDS)
-        # Closed in its own thread, the server's loop ends by itself.
-        self._in_loop(lambda: wasyncore.close_all(self._sockets, ignore_all=True))
+        self._in_loop(self._close_connections)
         self._thread.join()
-        self._server.task_dispatcher.shutdown(timeout=_THREADS_END_SECONDS)
+        threads = self._server.task_dispatcher
+        threads.shutdown(timeout=_THREADS_END_SECONDS)
+        # One that is pulled after its end would write to whatever file has got its number by then.
+        if not threads.threads:
+            for trigger in self._triggers:
+                trigger.close()
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -93,19 +99,25 @@ class Listener:
             self._server.run()
         except Exception as fault:  # noqa: BLE001 - a thread has nobody to raise to
             log.error("the HTTP server failed: %s", describe(fault))  # noqa: TRY400
-            wasyncore.close_all(self._sockets, ignore_all=True)
+            self._close_connections()
             self.has_failed = True
             self._on_failure()
 
     def _in_loop(self, act: Callable[[], None]) -> None:
-        trigger = next(entry for entry in self._sockets.values() if hasattr(entry, "pull_trigger"))
-        trigger.pull_trigger(act)
+        self._triggers[0].pull_trigger(act)
 
     def _close_doors(self) -> None:
         for entry in list(self._sockets.values()):
             if getattr(entry, "accepting", False):
                 # Not the server's own `close`, which ends what wakes its loop too.
                 wasyncore.dispatcher.close(entry)
+
+    def _close_connections(self) -> None:
+        """Close all but the triggers, and leave the loop nothing to wait for, so that it ends by itself."""
+        self._close_doors()
+        for trigger in self._triggers:
+            trigger.del_channel()
+        wasyncore.close_all(self._sockets, ignore_all=True)
 
     def _is_answering(self) -> bool:
         channels = [entry for entry in list(self._sockets.values()) if isinstance(entry, HTTPChannel)]
