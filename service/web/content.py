@@ -80,7 +80,9 @@ def fhir_answer(
 ) -> Response:
     """An answer with a resource, or without a body, in the type the request asks for (JSON where it asks amiss)."""
     if resource is None:
-        return Response(status=status, headers=headers)
+        empty = Response(status=status, headers=headers)
+        del empty.headers["Content-Type"]
+        return empty
     try:
         media_type = answer_type(request)
     except NotAcceptable:
@@ -112,9 +114,10 @@ def body_json(request: Request) -> Any:
 
 def _body(request: Request, media_types: Collection[str], advice: str) -> bytes:
     data = request.get_data(cache=False)
-    media_type, options = parse_options_header(request.headers.get("Content-Type"))
+    sent = request.headers.get("Content-Type")
+    media_type, options = parse_options_header(sent)
     if media_type.lower() not in media_types or not _is_r4(options):
-        given = f"'{media_type}'" if media_type else "no Content-Type"
+        given = f"'{sent}'" if sent else "no Content-Type"
         raise UnsupportedMediaType(f"The request has {given}. {advice}")
     if options.get("charset", "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("JSON is UTF-8.")

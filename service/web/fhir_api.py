@@ -109,7 +109,8 @@ def _query(site: Site, resource_type: str, search: SearchRequest) -> Query:
         query = parse_query(resource_type, search.pairs, site.own_bases(request))
     except Invalid as refusal:
         # A search has no resource at fault: what cannot be read is the request itself.
-        raise Malformed(refusal.issues) from refusal
+        issues = [replace(issue, expression=f"http.{issue.expression}") for issue in refusal.issues]
+        raise Malformed(issues) from refusal
     included = demand("Provenance", Permission.SEARCH) if query.include_provenance else EVERYTHING
     query = replace(query, within=within, provenance_within=included)
     expect_own_patients(query)

@@ -152,12 +152,21 @@ def test_deep_nesting_of_items(client: FlaskClient, make_response: MakeResponse)
     _refused(client, _post(client, make_response(item=[nested])), 422)
 
 
-@pytest.mark.parametrize("content_type", ["application/fhir+xml", "text/plain", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/fhir+xml",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/fhir+json; fhirVersion=5.0",
+    ],
+)
 def test_a_body_that_is_not_said_to_be_json(
     client: FlaskClient, make_response: MakeResponse, content_type: str
 ) -> None:
     answer = _post(client, make_response(), **{"Content-Type": content_type})
-    assert "application/fhir+json" in _refused(client, answer, 415)[0]["details"]["text"]
+    text = _refused(client, answer, 415)[0]["details"]["text"]
+    assert text == f"The request has '{content_type}'. Send FHIR R4 as JSON: 'Content-Type: application/fhir+json'."
 
 
 def test_a_client_that_takes_xml_alone_is_refused_before_anything_is_stored(

@@ -95,6 +95,16 @@ def test_unknown_parameters_are_left_out_or_refused_as_preferred(client: FlaskCl
     assert "shoe" in issues_of(strict)[0]["details"]["text"]
 
 
+@pytest.mark.parametrize(
+    ("search", "parameter"),
+    [("Observation?date=soon", "date"), ("Observation?_count=-1", "_count"), ("Questionnaire?_count=-1", "_count")],
+)
+def test_a_search_value_that_cannot_be_read_is_pointed_to(client: FlaskClient, search: str, parameter: str) -> None:
+    answer = client.get(f"/fhir/{search}")
+    assert answer.status_code == 400
+    assert issues_of(answer)[0]["expression"] == [f"http.{parameter}"]
+
+
 def test_create_answers_with_place_and_version(client: FlaskClient, make_response: MakeResponse) -> None:
     answer = _post(client, make_response())
     assert answer.status_code == 201
@@ -111,6 +121,7 @@ def test_create_answers_with_what_is_preferred(client: FlaskClient, make_respons
     minimal = _post(client, make_response(), Prefer="return=minimal")
     assert (minimal.status_code, minimal.data) == (201, b"")
     assert "Location" in minimal.headers
+    assert "Content-Type" not in minimal.headers
     outcome = _post(client, make_response(authored=None), Prefer="return=OperationOutcome")
     assert outcome.status_code == 201
     assert [issue["severity"] for issue in issues_of(outcome)] == ["warning"]
