@@ -26,14 +26,15 @@ def populate(
 ) -> None:
     """Populate a Questionnaire from the data in FILE ('-' reads standard input) and print Parameters.
 
-    FILE is a Patient; a Bundle of the patient's resources, with one Patient; or Parameters as the operation $populate
-    takes them. Nothing is sent anywhere unless --local is given.
+    FILE is a Patient; a Bundle of the patient's resources, with one Patient; a QuestionnaireResponse, which keeps its
+    answers; or Parameters as the operation $populate takes them. Nothing is sent anywhere unless --local is given.
 
     \b
     Examples:
       symptom-intake populate patient.json
       symptom-intake populate record-bundle.json --questionnaire questionnaire.json
       symptom-intake populate patient.json --local
+      symptom-intake populate begun-response.json --local
     """
     try:
         request = _request(read_json(file))
@@ -41,8 +42,8 @@ def populate(
             request = replace(request, questionnaire=read_json(questionnaire), canonical=None)
         settings = read_settings()
         population = bootstrap.population(settings)
-        names_one = request.questionnaire is not None or request.canonical is not None or request.partial is not None
-        if questionnaire is None and (page is not None or not names_one):
+        named = (request.questionnaire, request.canonical, (request.partial or {}).get("questionnaire"))
+        if questionnaire is None and (page is not None or not any(named)):
             request = replace(
                 request, questionnaire=None, canonical=page or _only_page(bootstrap.published_packs(settings))
             )
@@ -59,19 +60,34 @@ def _request(content: Json) -> PopulationRequest:
     match content.get("resourceType"):
         case "Parameters":
             return read_request(content)
+        case "QuestionnaireResponse":
+            return _begun(content)
         case "Patient":
             patients, data = [content], []
         case "Bundle":
             entries = [entry.get("resource", {}) for entry in content.get("entry", [])]
             patients, data = [one for one in entries if one.get("resourceType") == "Patient"], [content]
         case _:
-            raise Malformed([error(IssueType.STRUCTURE, "Give a Patient, a Bundle or Parameters.", "resourceType")])
+            text = "Give a Patient, a Bundle, a QuestionnaireResponse or Parameters."
+            raise Malformed([error(IssueType.STRUCTURE, text, "resourceType")])
     if len(patients) != 1:
         text = f"The Bundle needs one Patient, whose data it is, but has {len(patients)}."
         raise Malformed([error(IssueType.STRUCTURE, text, "Bundle.entry", Detail.MALFORMED)])
     parts = [{"name": "name", "valueString": "patient"}, {"name": "content", "resource": patients[0]}]
     parameters: list[Json] = [{"name": "context", "part": parts}]
     parameters += [{"name": "data", "resource": one} for one in data]
+    return _read(parameters)
+
+
+def _begun(response: Json) -> PopulationRequest:
+    parameters: list[Json] = [{"name": "response", "resource": response}]
+    subject = response.get("subject")
+    if isinstance(subject, dict) and "reference" in subject:
+        parameters.append({"name": "subject", "valueReference": subject})
+    return _read(parameters)
+
+
+def _read(parameters: list[Json]) -> PopulationRequest:
     return read_request({"resourceType": "Parameters", "parameter": parameters})
 
 

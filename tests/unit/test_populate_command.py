@@ -30,6 +30,10 @@ QUESTIONNAIRE: Json = {
 }
 
 
+NOT_PREGNANT: Json = {"system": "http://snomed.info/sct", "code": "60001007", "display": "Not pregnant"}
+PAGE: Json = json.loads((shipped_pages() / "muscle-fasciculation" / "questionnaire.json").read_text(encoding="utf-8"))
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
@@ -71,6 +75,23 @@ def test_a_patient_populates_the_published_page() -> None:
 def test_a_bundle_brings_more_of_the_record() -> None:
     response = response_of(run(bundle(PATIENT, ORDER)))
     assert codes(response) == {"age-16-or-over": ["373066001"], "medicines": ["C03"]}
+
+
+def test_a_response_that_was_begun_keeps_its_answers() -> None:
+    begun = response_of(run(PATIENT))
+    del begun["item"]
+    begun |= {
+        "author": {"reference": "Patient/1"},
+        "item": [
+            {"linkId": group["linkId"], "item": [{"linkId": "pregnant", "answer": [{"valueCoding": NOT_PREGNANT}]}]}
+            for group in PAGE["item"]
+            if any(item["linkId"] == "pregnant" for item in group["item"])
+        ],
+    }
+    response = response_of(run(begun))
+    assert response["author"] == {"reference": "Patient/1"}
+    assert response["subject"] == {"reference": "Patient/1"}
+    assert codes(response) == {"pregnant": [NOT_PREGNANT["code"]]}
 
 
 def test_parameters_are_taken_as_the_operation_takes_them() -> None:
