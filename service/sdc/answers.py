@@ -139,7 +139,8 @@ def _option_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
         return error(IssueType.NOT_SUPPORTED, text, f"{place}.{key}", Detail.VALUE_SET_UNRESOLVED)
     if item.options is None or is_open_text or answer_key(key, value) in item.option_keys:
         return None
-    text = f"This is no option of '{item.link_id}'. Use system and code of one of {_option_list(item)}."
+    wanted = "system and code of one of" if "valueCoding" in item.answer_keys else "one of"
+    text = f"This is no option of '{item.link_id}'. Use {wanted} {_option_list(item)}."
     return error(IssueType.CODE_INVALID, text, f"{place}.{key}", Detail.NOT_AN_OPTION)
 
 

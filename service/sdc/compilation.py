@@ -223,10 +223,10 @@ class _Compiler:
         for extension in (*extensions(element, sdc.CONSTRAINT), *extensions(element, sdc.TARGET_CONSTRAINT)):
             source = extension_value(extension, "expression")
             text = source.get("expression") if isinstance(source, dict) else source
-            expression = self._expression({"expression": text}, path, names, context)
+            is_warning = extension_value(extension, "severity") == "warning"
+            severity = Severity.WARNING if is_warning else Severity.ERROR
+            expression = self._expression({"expression": text}, path, names, context, severity)
             if expression is not None:
-                is_warning = extension_value(extension, "severity") == "warning"
-                severity = Severity.WARNING if is_warning else Severity.ERROR
                 human = extension_value(extension, "human") or f"It breaks the rule {text}."
                 found.append(Constraint(str(extension_value(extension, "key")), severity, human, expression))
         return tuple(found)
@@ -243,24 +243,36 @@ class _Compiler:
                 names |= {source.get("name", "")}
         return tuple(found)
 
-    def _expression(self, source: Json | None, path: str, names: frozenset[str], context: str) -> Expression | None:
+    def _expression(
+        self,
+        source: Json | None,
+        path: str,
+        names: frozenset[str],
+        context: str,
+        severity: Severity = Severity.ERROR,
+    ) -> Expression | None:
+        """The expression in `source`; None, and an issue of `severity` more, when it cannot be compiled."""
         if source is None:
             return None
         language, text = source.get("language", "text/fhirpath"), source.get("expression")
-        if language != "text/fhirpath" or not isinstance(text, str):
+        if language != "text/fhirpath":
             reason = f"Only FHIRPath expressions are supported, not '{language}'."
-            self._refuse(IssueType.NOT_SUPPORTED, reason, path)
+            self._refuse(IssueType.NOT_SUPPORTED, reason, path, severity)
+            return None
+        if not isinstance(text, str):
+            self._refuse(IssueType.REQUIRED, "An expression needs its text in 'expression'.", path, severity)
             return None
         try:
             return compile_expression(text, context_type=context, variables=names, types=_TYPES)
         except FhirPathError as fault:
             name = f" (variable {source['name']})" if "name" in source else ""
             hint = look_back_hint(text, self.look_back)
-            self._refuse(IssueType.INVALID, f"The expression{name} cannot be compiled: {fault}{hint}", path)
+            text = f"The expression{name} cannot be compiled: {fault}{hint}"
+            self._refuse(IssueType.INVALID, text, path, severity)
             return None
 
-    def _refuse(self, code: IssueType, text: str, path: str) -> None:
-        self.issues.append(error(code, text, path, Detail.QUESTIONNAIRE_UNUSABLE))
+    def _refuse(self, code: IssueType, text: str, path: str, severity: Severity = Severity.ERROR) -> None:
+        self.issues.append(Issue(severity, code, text, path, Detail.QUESTIONNAIRE_UNUSABLE))
 
 
 def _looking_back(variables: Sequence[Variable]) -> frozenset[str]:

@@ -210,6 +210,14 @@ def test_a_constraint_has_its_own_severity() -> None:
     assert [(issue.severity, issue.text) for issue in issues] == [(Severity.WARNING, "It must hold.")]
 
 
+@pytest.mark.parametrize("severity", ["warning", "error"])
+@pytest.mark.parametrize("expression", ["answer.value >", "answer.value | 1 > 0"])
+def test_a_constraint_that_cannot_be_evaluated_has_its_own_severity(severity: str, expression: str) -> None:
+    asked = questionnaire(question("q", "integer", extension=[constraint(expression, severity)]))
+    issues = validate(asked, response(answered("q", {"valueInteger": 0})), NOW)
+    assert [issue.severity for issue in issues] == [severity]
+
+
 @pytest.mark.parametrize("status", ["draft", "retired"])
 def test_a_questionnaire_that_is_not_active_is_a_warning(status: str) -> None:
     asked = questionnaire(choice("q", "a"), status=status)

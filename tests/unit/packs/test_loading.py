@@ -49,6 +49,21 @@ QUESTIONNAIRE_FAULTS: list[tuple[Edit, str, str]] = [
         "enableWhen[0].answerCoding",
         "no option 'gradually'",
     ),
+    (
+        lambda q: question(q, "side")["extension"].append(
+            {
+                "url": "http://hl7.org/fhir/StructureDefinition/questionnaire-constraint",
+                "extension": [
+                    {"url": "key", "valueId": "side-1"},
+                    {"url": "severity", "valueCode": "warning"},
+                    {"url": "human", "valueString": "A side."},
+                    {"url": "expression", "valueString": "answer.value >"},
+                ],
+            }
+        ),
+        "Questionnaire.item[2].item[1]",
+        "cannot be compiled",
+    ),
     (lambda q: question(q, "side").update(linkId="muscles"), "Questionnaire.item[2].item[1]", "stands twice"),
     (lambda q: question(q, "side").update(type="choices"), "Questionnaire.item[2].item[1]", "no item type"),
     (lambda q: question(q, "side").pop("linkId"), "Questionnaire", ""),
