@@ -58,6 +58,7 @@ class Detail(StrEnum):
     INVALID_STATUS = "invalid-status"
     REQUIRED_MISSING = "required-missing"
     UNKNOWN_QUESTIONNAIRE = "unknown-questionnaire"
+    OTHER_QUESTIONNAIRE = "other-questionnaire"
     NO_VERSION = "no-version"
     NO_AUTHORED = "no-authored"
     KEPT_AS_AMENDED = "kept-as-amended"

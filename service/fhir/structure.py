@@ -29,7 +29,7 @@ Check = Callable[[Any, Place, list[Issue]], None]
 _PRIMITIVES: Mapping[str, tuple[Predicate, str]] = MappingProxyType(
     {
         "boolean": (lambda value: isinstance(value, bool), "true or false, without quotes"),
-        "integer": (primitives.is_integer, "a whole number, without quotes"),
+        "integer": (primitives.is_integer, "a whole number from -2147483648 to 2147483647, without quotes"),
         "positiveInt": (lambda value: primitives.is_integer(value) and value > 0, "a whole number from 1"),
         "unsignedInt": (lambda value: primitives.is_integer(value) and value >= 0, "a whole number from 0"),
         "decimal": (primitives.is_decimal, "a number, without quotes"),

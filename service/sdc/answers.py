@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from calendar import month_name
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from service.errors import Detail, Issue, IssueType, error
 from service.fhir.elements import choice_key, typed_extension_value
 from service.fhir.json import Json
-from service.fhir.primitives import is_date, is_datetime, is_decimal, is_integer, is_string, is_time, is_uri
+from service.fhir.primitives import is_date
 from service.fhir.r4_terminology import UCUM, is_unit_of
 from service.fhirpath import Environment
 from service.sdc import vocabulary as sdc
 from service.sdc.comparison import answer_key
 from service.sdc.questionnaire import Item, ItemType, Option
 
-_PRIMITIVES: Mapping[str, tuple[Callable[[Any], bool], str]] = MappingProxyType(
-    {
-        "valueBoolean": (lambda value: isinstance(value, bool), "true or false"),
-        "valueDecimal": (is_decimal, "a number, without quotes"),
-        "valueInteger": (is_integer, "a whole number, without quotes"),
-        "valueDate": (is_date, "a date of the calendar: YYYY, YYYY-MM or YYYY-MM-DD"),
-        "valueDateTime": (is_datetime, "a date, or YYYY-MM-DDThh:mm:ss with an offset such as +01:00 or Z"),
-        "valueTime": (is_time, "a time hh:mm:ss"),
-        "valueString": (is_string, "a text that is not empty"),
-        "valueUri": (is_uri, "a URI without blanks"),
-    }
-)
-
 
 def answer_issues(item: Item, answers: Sequence[Json], path: str) -> Iterator[Issue]:
-    """The findings about type, value and options of the answers of `item`, whose response item stands at `path`."""
+    """The findings about type and options of the answers of `item`, whose response item stands at `path`.
+
+    That each value is one of its own type, such as a date of the calendar, is told by its shape.
+    """
     seen = set()
     for position, answer in enumerate(answers):
         place = f"{path}.answer[{position}]"
@@ -101,14 +90,9 @@ def _type_issue(item: Item, key: str, value: Any, place: str) -> Issue | None:
     if key not in item.answer_keys:
         text = f"'{item.link_id}' takes {_wanted(item)}, not {key}."
         return error(IssueType.STRUCTURE, text, f"{place}.{key}", Detail.WRONG_TYPE)
-    if key in _PRIMITIVES:
-        is_valid, wanted = _PRIMITIVES[key]
-        if not is_valid(value):
-            text = f"The value for '{item.link_id}' must be {wanted}."
-            return error(IssueType.VALUE, text, f"{place}.{key}", Detail.INVALID_VALUE)
-        if item.type is ItemType.STRING and ("\n" in value or "\r" in value):
-            text = f"'{item.link_id}' takes a single line. Remove the line breaks."
-            return error(IssueType.VALUE, text, f"{place}.{key}", Detail.INVALID_VALUE)
+    if item.type is ItemType.STRING and key == "valueString" and ("\n" in value or "\r" in value):
+        text = f"'{item.link_id}' takes a single line. Remove the line breaks."
+        return error(IssueType.VALUE, text, f"{place}.{key}", Detail.INVALID_VALUE)
     return None
 
 

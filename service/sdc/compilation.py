@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 
-from service.errors import Detail, Issue, IssueType, Severity, error
+from service.errors import Detail, Issue, IssueType, Severity
 from service.fhir.elements import choice_key, extension_value, extensions, typed_extension_value
 from service.fhir.json import Json
 from service.fhir.r4_terminology import is_unit_of

@@ -76,6 +76,10 @@ def _publication_issues(questionnaire: Questionnaire, response: Json) -> Iterato
     if questionnaire.status in ("draft", "retired"):
         text = f"The Questionnaire is {questionnaire.status}, not active."
         yield _warning(IssueType.BUSINESS_RULE, text, place, Detail.NOT_ACTIVE)
+    named = response.get("questionnaire")
+    if named is not None and not _is_named(questionnaire.definition, named):
+        text = f"The response names '{named}', but is judged by '{_canonical(questionnaire.definition)}'."
+        yield _warning(IssueType.BUSINESS_RULE, text, place, Detail.OTHER_QUESTIONNAIRE)
     authored = response.get("authored")
     period = questionnaire.definition.get("effectivePeriod", {})
     if authored is None:
@@ -86,6 +90,16 @@ def _publication_issues(questionnaire: Questionnaire, response: Json) -> Iterato
         if name in period and ordered(written, sign, value_node("valueDateTime", period[name])) is False:
             text = f"The Questionnaire was {said} in effect when the response was authored."
             yield _warning(IssueType.BUSINESS_RULE, text, place, Detail.NOT_IN_EFFECT)
+
+
+def _is_named(definition: Json, canonical: str) -> bool:
+    """Whether `canonical` may mean the Questionnaire `definition`: what either leaves open contradicts nothing."""
+    url, _, version = canonical.partition("|")
+    return definition.get("url", url) == url and (not version or definition.get("version", version) == version)
+
+
+def _canonical(definition: Json) -> str:
+    return "|".join(definition[name] for name in ("url", "version") if name in definition)
 
 
 def _authored_issues(context: ResponseContext) -> Iterator[Issue]:

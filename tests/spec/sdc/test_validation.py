@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from service.errors import Severity
+from service.sdc.compilation import compile_questionnaire
 from service.sdc.validation import validate
 from tests.spec.sdc.questionnaires import (
     CORE,
@@ -223,6 +224,29 @@ def test_a_questionnaire_that_is_not_active_is_a_warning(status: str) -> None:
     asked = questionnaire(choice("q", "a"), status=status)
     issues = validate(asked, response(answered("q", "a")), NOW)
     assert [(issue.severity, issue.detail) for issue in issues] == [(Severity.WARNING, "not-active")]
+
+
+@pytest.mark.parametrize(
+    ("named", "definition", "found"),
+    [
+        ("urn:q|1", {}, []),
+        ("urn:q", {}, []),
+        ("urn:q|2", {"version": None}, []),
+        ("urn:other|1", {"url": None}, []),
+        ("urn:q|2", {}, [("other-questionnaire", "questionnaire")]),
+        ("urn:other", {}, [("other-questionnaire", "questionnaire")]),
+    ],
+)
+def test_a_response_to_another_questionnaire_is_a_warning(
+    named: str, definition: dict[str, None], found: list[tuple[str, str]]
+) -> None:
+    whole = {"resourceType": "Questionnaire", "url": "urn:q", "version": "1", "status": "active", **definition}
+    present = {name: value for name, value in whole.items() if value is not None}
+    asked = compile_questionnaire({**present, "item": [choice("q", "a")]})
+    issues = validate(asked, response(answered("q", "a"), questionnaire=named), NOW)
+    places = [(issue.detail, (issue.expression or "").removeprefix("QuestionnaireResponse.")) for issue in issues]
+    assert places == found
+    assert all(issue.severity is Severity.WARNING for issue in issues)
 
 
 def test_a_broken_expression_of_the_questionnaire_is_one_issue() -> None:
