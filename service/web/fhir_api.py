@@ -21,14 +21,13 @@ from service.web.auth import caller, demand
 from service.web.capability import RECORD_TYPES, RESPONSE_TYPE, record_parameters
 from service.web.content import (
     Return,
-    body_resource,
     change_reasons,
     fhir_answer,
     idempotency_key,
     if_match,
     preferences,
 )
-from service.web.rest import expect_form, missing, read_answer, search_answer, version_headers
+from service.web.rest import expect_form, missing, read_answer, search_answer, sent_resource, version_headers
 from service.web.searching import PRESENTATION, Found, Mode, Result, SearchRequest, history_bundle, read_search
 from service.web.site import Site
 
@@ -77,15 +76,15 @@ def fhir_routes(site: Site) -> Blueprint:
 
     @routes.post(f"/{RESPONSE_TYPE}")
     def create() -> ResponseReturnValue:
-        return _created(site, body_resource(request), request.headers.get("If-None-Exist"))
+        return _created(site, sent_resource(site), request.headers.get("If-None-Exist"))
 
     @routes.put(f"/{RESPONSE_TYPE}/<resource_id>")
     def update(resource_id: str) -> ResponseReturnValue:
-        return _updated(site, body_resource(request), resource_id)
+        return _updated(site, sent_resource(site), resource_id)
 
     @routes.put(f"/{RESPONSE_TYPE}")
     def conditional_update() -> ResponseReturnValue:
-        body = body_resource(request)
+        body = sent_resource(site)
         search = [pair for pair in request.args.items(multi=True) if pair[0] not in PRESENTATION]
         found = site.intake.selected(body, search, demand(RESPONSE_TYPE, Permission.UPDATE))
         if found is not None:

@@ -51,7 +51,7 @@ def form_routes(site: Site) -> Blueprint:
         if draft is not None and "new" not in request.args:
             return render_template("form/unfinished.html", pack=shown, draft=draft)
         told = told_patient()
-        if site.is_open and named_patient(told) is None and (told or site.fhir_server_url is not None):
+        if site.is_open and named_patient(site, told) is None and (told or site.fhir_server_url is not None):
             return render_template("form/whose.html", pack=shown, told=told), 422 if told else 200
         return begun(site, pack)
 

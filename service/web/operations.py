@@ -20,7 +20,7 @@ from service.records.scopes import Permission
 from service.web.audit import audit
 from service.web.auth import caller, demand
 from service.web.content import body_resource, fhir_answer, has_body
-from service.web.rest import missing
+from service.web.rest import missing, sent_resource
 from service.web.site import Site
 
 
@@ -103,7 +103,7 @@ def _parameter(body: Json, name: str) -> Json | None:
 def _sent_input(site: Site, response_name: str) -> Input:
     """What came with the request. Whoever may work with responses may have one judged, if it is not another's."""
     within = caller().demand_any(RESPONSE_TYPE)
-    given = read_input(body_resource(request), response_name)
+    given = read_input(sent_resource(site), response_name)
     expect_subject(localised(given.response, site.fhir_server_url), within)
     return given
 

@@ -21,6 +21,7 @@ from service.web.auth import caller
 from service.web.content import body_resource, fhir_answer
 from service.web.language import in_language, wanted_languages
 from service.web.publications import LANGUAGE, Publications
+from service.web.rest import sent_resource
 from service.web.searching import PRESENTATION
 from service.web.site import Site
 
@@ -33,11 +34,11 @@ def questionnaire_operation_routes(site: Site) -> Blueprint:
 
     @routes.post("/$populate")
     def populate_type() -> ResponseReturnValue:
-        return _populate(site, read_request(body_resource(request)))
+        return _populate(site, read_request(sent_resource(site)))
 
     @routes.post("/<resource_id>/$populate")
     def populate_instance(resource_id: str) -> ResponseReturnValue:
-        asked = read_request(body_resource(request))
+        asked = read_request(sent_resource(site))
         # Called on one Questionnaire, the operation ignores any other that is named.
         asked = replace(asked, questionnaire=None, canonical=None)
         return _populate(site, asked, _page(site, resource_id))

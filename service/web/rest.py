@@ -10,9 +10,10 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from service.errors import DomainError, IssueType, NotFound, error
 from service.fhir.json import Json
+from service.records.references import localised
 from service.records.retention import gone
 from service.records.search import Bounds
-from service.web.content import FORM, answer_type, fhir_answer, has_body
+from service.web.content import FORM, answer_type, body_resource, fhir_answer, has_body
 from service.web.searching import Result, SearchRequest, searchset
 from service.web.site import Site
 
@@ -24,6 +25,14 @@ def register_negotiation(app: Flask) -> None:
     def negotiate() -> None:
         if request.url_rule is not None and request.url_rule.rule.startswith("/fhir") and request.method != "OPTIONS":
             answer_type(request)
+
+
+def sent_resource(site: Site) -> Json:
+    """The FHIR resource in the body, with what lies below this service's own base referred to relatively.
+
+    So `Patient/1` is the same patient however it is written, as it is in a search. Raises as `body_resource`.
+    """
+    return localised(body_resource(request), site.fhir_base(request))
 
 
 def search_answer(site: Site, resource_type: str, search: SearchRequest, result: Result) -> Response:

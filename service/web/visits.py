@@ -135,7 +135,7 @@ def begun(site: Site, pack: Pack, *, with_key: bool = False) -> Response:
     key = site.new_key()
     first = form_steps(pack.questionnaire)[0]
     values: dict[str, Any] = {"key": key} if with_key else {}
-    if (patient := named_patient(told_patient())) is not None:
+    if (patient := named_patient(site, told_patient())) is not None:
         values["patient"] = patient
     values |= carried()
     address = url_for("form.step", page=pack.name, draft=draft_id(key), number=first.number, **values)
@@ -147,9 +147,11 @@ def told_patient() -> str:
     return request.values.get("patient", request.values.get("subject", ""))
 
 
-def named_patient(named: str) -> str | None:
+def named_patient(site: Site, named: str) -> str | None:
     """Whose record the form is for ("Patient/1"), where that is said in a way that can be used."""
     reference = named.strip() if "/" in named or not named.strip() else f"Patient/{named.strip()}"
+    for base in site.own_bases(request):
+        reference = reference.removeprefix(f"{base}/")
     return reference if reference and not subject_issues({"subject": {"reference": reference}}) else None
 
 
@@ -230,7 +232,7 @@ def _blank(site: Site, pack: Pack, id_: str, launch: Launch | None, invitation: 
         return {**head, "subject": {"reference": invitation.patient}}
     if not site.is_open:
         _refuse("closed", 403, pack.name)
-    patient = named_patient(told_patient())
+    patient = named_patient(site, told_patient())
     if patient is None and site.fhir_server_url is not None:
         abort(redirect(url_for("form.begin", page=pack.name, **carried()), 303))
     return {**head, "subject": unknown_person(id_) if patient is None else {"reference": patient}}

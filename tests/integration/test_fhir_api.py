@@ -117,6 +117,17 @@ def test_create_answers_with_place_and_version(client: FlaskClient, make_respons
     assert client.get(f"{CREATE}/{answer.json['id']}/_history/2").status_code == 404
 
 
+def test_a_patient_is_the_same_however_this_services_own_address_is_written(
+    client: FlaskClient, make_response: MakeResponse
+) -> None:
+    absolute = "http://localhost/fhir/Patient/1"
+    created = _post(client, make_response(subject={"reference": absolute}))
+    assert created.json["subject"]["reference"] == "Patient/1"
+    for patient in ("1", "Patient/1", absolute):
+        assert client.get(f"{CREATE}?patient={patient}").json["total"] == 1
+    assert client.get("/fhir/Condition?patient=1").json["total"] == 1
+
+
 def test_create_answers_with_what_is_preferred(client: FlaskClient, make_response: MakeResponse) -> None:
     minimal = _post(client, make_response(), Prefer="return=minimal")
     assert (minimal.status_code, minimal.data) == (201, b"")
