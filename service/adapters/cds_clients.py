@@ -80,7 +80,7 @@ def _unverified(token: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     try:
         read = jws.extract_compact(token.encode())
         header, claims = read.headers(), json.loads(read.payload or b"")
-    except (JoseError, ValueError) as fault:
+    except (JoseError, ValueError, RecursionError) as fault:
         _refuse("The token cannot be read as a JWT.", fault)
     if not isinstance(claims, dict):
         _refuse("The token cannot be read as a JWT.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -52,8 +53,10 @@ def verified_claims(
     """
     try:
         claims = jwt.decode(token, keys, algorithms=list(SIGNING_ALGORITHMS)).claims
-    except (JoseError, ValueError) as fault:
-        raise Untrusted("its signature cannot be verified") from fault
+        # Half of a surrogate pair is no text that could be kept.
+        json.dumps(claims, ensure_ascii=False).encode()
+    except (JoseError, ValueError, RecursionError) as fault:
+        raise Untrusted("its signature cannot be verified, or its claims cannot be read") from fault
     check_claims(claims, now, leeway_seconds, essential=True, **expected)
     return claims
 

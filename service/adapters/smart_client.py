@@ -149,7 +149,8 @@ class SmartClient:
             raise LaunchFailed(Failure.UNREACHABLE, text) from fault
         except ValueError as fault:
             raise LaunchFailed(Failure.BAD_ANSWER, f"{self.ehr.name} answered something odd.") from fault
-        if not isinstance(answer.get("access_token"), str) or str(answer.get("token_type", "")).lower() != "bearer":
+        token, kind = answer.get("access_token"), str(answer.get("token_type", ""))
+        if not isinstance(token, str) or not token or kind.lower() != "bearer":
             raise LaunchFailed(Failure.BAD_ANSWER, f"{self.ehr.name} gave no bearer token.")
         return answer
 

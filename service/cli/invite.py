@@ -28,7 +28,6 @@ def invite(patient: str | None, page: str | None, days: int, link: str | None) -
 
     \b
     Examples:
-      symptom-intake invite --patient Patient/123
       symptom-intake invite --patient Patient/123 --page muscle-fasciculation --days 3
       symptom-intake invite --revoke 'https://intake.example.org/forms/…?key=…'
     """

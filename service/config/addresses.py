@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit
+
+_ORIGIN: Final = re.compile(r"https?://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 def is_loopback(host: str) -> bool:
@@ -18,8 +22,7 @@ def is_loopback(host: str) -> bool:
 
 def is_origin(text: str) -> bool:
     """True for scheme and host alone, as browsers name where a page comes from."""
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" == text
+    return _ORIGIN.fullmatch(text) is not None
 
 
 def is_encrypted(address: str) -> bool:

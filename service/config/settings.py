@@ -23,6 +23,7 @@ from service.packs.loader import find_pages
 
 DEFAULT_RATE = "600 per minute"
 # https://www.rfc-editor.org/rfc/rfc6750#section-2.1
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, symmetric signatures
 _KEY_BYTES = (24, 64)
@@ -113,7 +114,8 @@ class Settings(BaseSettings):
     )
     public_url: str | None = Field(
         default=None,
-        description="The address clients use, without `/fhir`, when it differs from the one that is listened on.",
+        description="The address clients use, without `/fhir`, when it differs from the one that is listened on. "
+        "Below its path, if it has one, everything is served.",
     )
     auth: Auth = Field(
         default=Auth.OPEN,
@@ -255,6 +257,10 @@ class Settings(BaseSettings):
     def _without_base(cls, value: str | None) -> str | None:
         if value is not None and value.endswith("/fhir"):
             raise ValueError("leave /fhir out: it is added where it belongs")
+        if value is not None and not _PLAIN_PATH.fullmatch(urlsplit(value).path):
+            raise ValueError(
+                "write its path in letters, digits and -._~ alone, such as https://host.example.org/intake"
+            )
         return value
 
     @field_validator("fhir_server_token")
@@ -335,9 +341,11 @@ class Settings(BaseSettings):
     @classmethod
     def _rates(cls, value: str | None) -> str | None:
         try:
-            parse_many(value or DEFAULT_RATE)
+            rates = parse_many(value or DEFAULT_RATE)
         except ValueError as fault:
             raise ValueError("write it as '100 per minute', several of them with ';' between") from fault
+        if any(rate.amount < 1 for rate in rates):
+            raise ValueError("let at least one request in")
         return value
 
     @field_validator("trusted_proxy")

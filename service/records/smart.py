@@ -178,8 +178,9 @@ def granted_scopes(answer: Json, asked: Iterable[str]) -> frozenset[str]:
 def expiry(answer: Json, now: datetime) -> datetime:
     """When the access token of a token response ends (aware UTC)."""
     told = answer.get("expires_in")
-    seconds = int(told) if isinstance(told, int | str) and str(told).isdigit() else _UNTOLD_SECONDS
-    return now + timedelta(seconds=seconds)
+    digits = str(told) if isinstance(told, int | str) else ""
+    is_number = digits.isascii() and digits.isdigit() and len(digits) < 10
+    return now + timedelta(seconds=int(digits) if is_number else _UNTOLD_SECONDS)
 
 
 def fhir_user(claims: Mapping[str, Any], issuer: str) -> str | None:

@@ -119,7 +119,7 @@ class Intake:
             identifier_key(response, sender.client),
             header_key(sender.idempotency_key, sender.client, sender.user),
         ]
-        keys = _Keys(condition, tuple(key for key in named if key is not None), digest)
+        keys = _Keys(condition, tuple(key for key in named if key is not None), digest, sender.within)
         first = self._first_receipt(keys)
         if first is None:
             acceptance = self._prepared(response, keys, Place(self.new_id(), self._target, audit=sender.audit))
@@ -292,7 +292,7 @@ class Intake:
             if stored is None:
                 continue
             if stored.digest != keys.digest:
-                raise _conflict(key, stored)
+                raise _conflict(key, stored if is_within(stored.resource, keys.within) else None)
             return _receipt(stored, created=False)
         return None
 
@@ -317,11 +317,15 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """The keys of one submission: `condition` asks for whatever matches, `named` for the same body."""
+    """The keys of one submission: `condition` asks for whatever matches, `named` for the same body.
+
+    What they stand for may be told of `within` these bounds.
+    """
 
     condition: Key | None
     named: tuple[Key, ...]
     digest: str
+    within: Bounds = EVERYTHING
 
     @property
     def all(self) -> tuple[Key, ...]:
@@ -337,11 +341,14 @@ def _expect_response(response: Json) -> None:
         raise Malformed([error(IssueType.STRUCTURE, text, "resourceType", Detail.MALFORMED)])
 
 
-def _conflict(key: Key, stored: Stored) -> Conflict:
-    text = (
-        f"This {key.kind} already stands for QuestionnaireResponse/{stored.id}, whose content is another. "
-        "Update that response, or send this one under a key of its own."
-    )
+def _conflict(key: Key, stored: Stored | None) -> Conflict:
+    """What is said of a key that stands for another body; `stored` is that one, where the sender may know of it."""
+    text = f"This {key.kind} already stands for another response. Send this one under a key of its own."
+    if stored is not None:
+        text = (
+            f"This {key.kind} already stands for QuestionnaireResponse/{stored.id}, whose content is another. "
+            "Update that response, or send this one under a key of its own."
+        )
     return Conflict([error(IssueType.DUPLICATE, text)])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from flask import Flask
 
 from service.web.answer_words import reason_words, told_on
@@ -14,6 +16,7 @@ from service.web.form_view import RIGHT_TO_LEFT
 from service.web.helplines import dialled
 from service.web.interface import register_languages
 from service.web.monitoring import monitoring_routes
+from service.web.mounting import mounted
 from service.web.operations import operation_routes
 from service.web.populating import questionnaire_operation_routes
 from service.web.published_api import published_routes
@@ -39,8 +42,8 @@ def create_app(site: Site) -> Flask:
     app.config["SESSION_COOKIE_SECURE"] = (site.public_url or "").startswith("https:")
     app.url_map.strict_slashes = False
     register_request_id(app, site.new_id)
+    register_security_headers(app, site.frame_origins, site.new_key)
     register_trusted_hosts(app, site.trusts_host)
-    register_security_headers(app, site.frame_origins)
     register_cors(app, site.cors_origins)
     register_errors(app, site.max_body_bytes, site.metrics)
     if site.rate_limit is not None:
@@ -70,4 +73,7 @@ def create_app(site: Site) -> Flask:
     )
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
+    path = urlsplit(site.public_url or "").path
+    if path:
+        app.wsgi_app = mounted(app.wsgi_app, path)  # type: ignore[assignment,method-assign]
     return app

@@ -47,8 +47,7 @@ def cds_routes(site: Site) -> Blueprint:
         cards = site.guidance.cards(chart, client, links)
         told = [card.response for card in cards if card.response is not None]
         if client is not None and told:
-            user = f"{client.issuer}/{chart.user}"
-            call_as(Caller(client.cds_issuer or "", "", fhir_user=user, patient=None, scopes=()))
+            _call_as(client, f"{client.issuer}/{chart.user}")
             audit(site, Interaction.OPERATION, told)
         return json_answer({"cards": [card.body for card in cards]})
 
@@ -81,7 +80,14 @@ def _check_service(service_id: str) -> None:
 
 def _client(site: Site) -> Ehr | None:
     """The EHR that proves to have called this very address."""
-    return site.cds_clients.client(request.headers.get("Authorization"), site.address(request, request.path))
+    client = site.cds_clients.client(request.headers.get("Authorization"), site.asked_address(request))
+    if client is not None:
+        _call_as(client)
+    return client
+
+
+def _call_as(client: Ehr, user: str | None = None) -> None:
+    call_as(Caller(client.cds_issuer or "", "", fhir_user=user, patient=None, scopes=()))
 
 
 def _summary(site: Site, response_id: str) -> str:

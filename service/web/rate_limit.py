@@ -13,6 +13,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from service.errors import IssueType, TooManyRequests, error
+from service.records.access import ANYONE, NOBODY
+from service.web.auth import caller
 
 _EXEMPT = ("static", "monitoring.live", "monitoring.ready")
 
@@ -20,8 +22,8 @@ _EXEMPT = ("static", "monitoring.live", "monitoring.ready")
 def register_rate_limit(app: Flask, rates: str) -> None:
     """Refuses requests of a client beyond `rates` ("600 per minute; 20 per second"), and says when to come back.
 
-    A client is told by its access token, without one by its address. A token that is refused counts against the
-    address, so that nobody has more by inventing tokens.
+    A client is told by its access token, without one by its address. A token that nobody found to be valid counts
+    against the address too, so that nobody has more by inventing tokens.
     """
     limiter = MovingWindowRateLimiter(MemoryStorage())
     allowed = parse_many(rates)
@@ -36,8 +38,10 @@ def register_rate_limit(app: Flask, rates: str) -> None:
                     raise _too_many(limiter, rate, client)
 
     @app.after_request
-    def count_refusal(answer: Response) -> Response:
-        if answer.status_code == HTTPStatus.UNAUTHORIZED and _client() != _address():
+    def count_unproven(answer: Response) -> Response:
+        # Who asks too much is told so before their token is looked at.
+        is_judged = answer.status_code != HTTPStatus.TOO_MANY_REQUESTS
+        if is_judged and caller() in (ANYONE, NOBODY) and _client() != _address():
             for rate in allowed:
                 limiter.hit(rate, _address())
         return answer

@@ -15,8 +15,8 @@ from service.errors import IssueType, Malformed, error
 log = logging.getLogger(__name__)
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors "
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors {ancestors}"
 )
 _CROSS_ORIGIN = ("/fhir", "/cds-services")
 _EMBEDDED = ("/launch", "/callback", "/forms/", "/responses/")
@@ -71,11 +71,16 @@ def register_trusted_hosts(app: Flask, trusts_host: Callable[[str], bool]) -> No
             raise Malformed([error(IssueType.SECURITY, text, "http.Host")])
 
 
-def register_security_headers(app: Flask, frame_origins: tuple[str, ...]) -> None:
+def register_security_headers(app: Flask, frame_origins: tuple[str, ...], new_nonce: Callable[[], str]) -> None:
     """Headers that keep browsers from guessing, framing, and storing what patients said.
 
-    Pages of `frame_origins` (EHRs) may embed the form.
+    Pages of `frame_origins` (EHRs) may embed the form. Scripts and styles run where they carry the nonce of the answer
+    (`g.nonce`), and nowhere else.
     """
+
+    @app.before_request
+    def choose_nonce() -> None:
+        g.nonce = new_nonce()
 
     @app.after_request
     def secure(answer: Response) -> Response:
@@ -83,7 +88,8 @@ def register_security_headers(app: Flask, frame_origins: tuple[str, ...]) -> Non
         answer.headers.setdefault("Referrer-Policy", "no-referrer")
         is_embedded = bool(frame_origins) and request.path.startswith(_EMBEDDED)
         ancestors = " ".join(frame_origins) if is_embedded else "'none'"
-        answer.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY + ancestors)
+        policy = CONTENT_SECURITY_POLICY.format(nonce=g.nonce, ancestors=ancestors)
+        answer.headers.setdefault("Content-Security-Policy", policy)
         if not is_embedded:
             answer.headers.setdefault("X-Frame-Options", "DENY")
         answer.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")

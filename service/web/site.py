@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from urllib.parse import urlsplit
 
 from flask import Request
 
@@ -89,10 +90,15 @@ class Site:
         """The base addresses below which a reference means the same as a relative one."""
         return (self.fhir_base(request), *([self.fhir_server_url] if self.fhir_server_url else []))
 
-    def address(self, request: Request, path: str = "") -> str:
-        """The address of a path ("/launch") of this service as clients know it."""
-        return f"{self.public_url or request.host_url.rstrip('/')}{path}"
+    def address(self, request: Request, path: str) -> str:
+        """The address, as clients know it, of a path as `url_for` gives it ("/launch")."""
+        public = urlsplit(self.public_url or request.host_url)
+        return f"{public.scheme}://{public.netloc}{path}"
+
+    def asked_address(self, request: Request) -> str:
+        """The address that was asked, without its query, as clients know it."""
+        return self.address(request, request.script_root + request.path)
 
     def fhir_base(self, request: Request) -> str:
         """The FHIR base address as clients know it, without a trailing slash."""
-        return self.address(request, "/fhir")
+        return self.address(request, f"{request.script_root}/fhir")

@@ -57,7 +57,7 @@ def summary_routes(site: Site) -> Blueprint:
         if site.make_pdf is None:
             abort(404)
         html = render_template("summary/paper.html", **opened(response_id))
-        made = site.make_pdf(html, style, site.address(request, request.path))
+        made = site.make_pdf(html, style, site.asked_address(request))
         headers = {"Content-Disposition": f'inline; filename="summary-{response_id}.pdf"'}
         return Response(made, headers=headers, content_type="application/pdf")
 
@@ -101,7 +101,7 @@ def opened_summary(site: Site, arrival: Arrival, response_id: str) -> ResponseRe
     key = site.new_key()
     site.visit_store.keep_visit(visit_id(key), visit, site.clock())
     answer = make_response(redirect(url_for("summary.summary", response_id=response_id), 303))
-    set_session_cookie(answer, COOKIE, key, "/responses")
+    set_session_cookie(answer, COOKIE, key, f"{request.script_root}/responses")
     return answer
 
 

@@ -1,8 +1,8 @@
 """A visit to a form: whose draft it is, and by what right it is opened.
 
 A draft is opened by its key, which stands in a cookie of the browser session, or in the link that a person kept. A
-POST carries the key in its body, which no other site knows: it needs no cookie, so an expired session loses nothing,
-and a forged request finds nothing to do.
+POST carries the key in its body, which no other site knows: it needs no cookie, so an expired session loses nothing.
+A site that makes up a key of its own could begin a form for somebody; browsers tell where a POST comes from.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def posted_visit(
     `when_sent` answers for a response that is no draft any more, whose id and key it takes.
     """
     key = request.form.get("key", "")
-    if draft_id(key) != id_:
+    if draft_id(key) != id_ or request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
         _refuse("forged", 403, page)
     response = site.drafts.read(id_)
     if response is not None and response["status"] != DRAFT:
@@ -195,6 +195,8 @@ def _visit(site: Site, page: str, id_: str, key: str, response: Json | None) -> 
     shown = speak(pack)
     launch = site.launch_store.launch(id_)
     invitation = site.invitation_of(id_)
+    if invitation is not None and invitation.page != page:
+        abort(404)
     if invitation is not None and not _stands(site.clock(), invitation, kept=response is not None):
         _refuse("uninvited", 410, page)
     if response is None:
@@ -297,7 +299,7 @@ def with_cookie(answer: ResponseReturnValue, page: str, key: str) -> Response:
     """The answer, with the key for the rest of the browser session."""
     made = make_response(answer)
     if request.cookies.get(COOKIE) != key:
-        set_session_cookie(made, COOKIE, key, f"/forms/{page}")
+        set_session_cookie(made, COOKIE, key, url_for("form.begin", page=page))
     return made
 
 

@@ -141,6 +141,17 @@ class TestIdempotency:
         other = theirs.post(RESPONSES, make_response(subject={"reference": "Patient/2"}), **key)
         assert other.status_code == 201
 
+    def test_a_key_that_stands_for_another_patients_response_says_no_more(
+        self, api: Api, make_response: MakeResponse
+    ) -> None:
+        one, two = (api.as_(ONE, patient=patient, sub="nurse") for patient in "12")
+        key = {"Idempotency-Key": "k1"}
+        first = one.post(RESPONSES, make_response(), **key)
+        refused = two.post(RESPONSES, make_response(subject={"reference": "Patient/2"}), **key)
+        assert refused.status_code == 409
+        assert first.json["id"] not in refused.text
+        assert first.json["id"] in one.post(RESPONSES, make_response("case-05"), **key).text
+
     def test_an_identifier_counts_within_the_app(self, api: Api, make_response: MakeResponse) -> None:
         body = make_response(identifier=IDENTIFIER)
         condition = {"If-None-Exist": "identifier=https://app.example/forms|form-1"}

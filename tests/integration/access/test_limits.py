@@ -38,6 +38,18 @@ def test_invented_tokens_count_together(make_services: MakeServices, issuer: Iss
     assert answers == [401, 401, 401, 429, 429]
 
 
+def test_tokens_that_nobody_looks_at_count_together(make_services: MakeServices, issuer: Issuer) -> None:
+    api = _api(make_services, issuer, "3 per hour")
+    answers = [api.get("/fhir/metadata", Authorization=f"Bearer invented{number}").status_code for number in range(5)]
+    assert answers == [200, 200, 200, 429, 429]
+
+
+def test_who_asks_too_much_takes_nothing_from_others(make_services: MakeServices, issuer: Issuer) -> None:
+    api = _api(make_services, issuer, "2 per hour")
+    assert [api.get(PATH).status_code for _ in range(6)] == [200, 200, 429, 429, 429, 429]
+    assert api.as_(EVERYTHING, sub="another").get(PATH).status_code == 200
+
+
 def test_several_rates_hold_together(make_services: MakeServices, issuer: Issuer) -> None:
     api = _api(make_services, issuer, "100 per hour; 2 per hour")
     assert [api.get(PATH).status_code for _ in range(3)] == [200, 200, 429]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,14 @@ def test_others_are_refused_before_anything_is_read(caller: Caller, signed: Sign
     assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, 'Bearer realm="http://localhost"')
     assert caller.errors(hook(CHART), 401, path, **signed("/cds-services/other"))
     assert caller.errors(hook(CHART), 401, path, **signed(path, iss="https://evil.example"))
+
+
+@pytest.mark.parametrize("payload", [b"[" * 6000, b"[]", b"\xff", b""])
+def test_a_token_that_cannot_be_read_is_refused(caller: Caller, payload: bytes) -> None:
+    parts = (b'{"alg": "ES256", "kid": "k", "typ": "JWT"}', payload, b"x")
+    token = ".".join(urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+    (error,) = caller.errors(hook(CHART), 401, Authorization=f"Bearer {token}")
+    assert "cannot be read" in error["message"]
 
 
 def test_a_token_is_good_for_one_call(caller: Caller, signed: Signed) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from service.bootstrap import Services
+from service.records.drafts import draft_id
 from service.records.search import parse_query
 from service.web.app import create_app
 from tests.integration.answers import item
@@ -102,9 +103,12 @@ class TestTheWayThrough:
             policy = page.answer.headers["Content-Security-Policy"]
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
+            (nonce,) = set(re.findall(r"'nonce-([^']+)'", policy))
             text = page.answer.get_data(as_text=True)
             assert " style=" not in text
-            assert "<script>" not in text
+            loaded = re.findall(r"<script[^>]*>|<link rel=.stylesheet[^>]*>", text)
+            assert loaded
+            assert all(f'nonce="{nonce}"' in tag for tag in loaded)
             assert re.search(r"<[^>]+\son\w+=", text) is None
 
     def results(self, browser: Browser) -> Iterator[Page]:
@@ -443,6 +447,18 @@ class TestWhoMayOpenIt:
         fill_quietly(other, until=1)
         browser.fill(**QUIET[1])
         assert browser.post(other.page.action or "", browser.form()).status == 403
+
+    @pytest.mark.parametrize(("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 303)])
+    def test_another_site_cannot_begin_a_form_with_a_key_of_its_own(
+        self, browser: Browser, services: Services, site: str, status: int
+    ) -> None:
+        key = "made-up"
+        form = {"key": key, "patient": "Patient/1", "asked": "danger-signs", "danger-signs": "saddle-bladder"}
+        headers = {"Sec-Fetch-Site": site, "Accept": "text/html"}
+        answer = browser.client.post(f"{FORM}/{draft_id(key)}/1", data=form, headers=headers)
+        assert answer.status_code == status
+        kept = services.store.search(parse_query("QuestionnaireResponse", [])).total
+        assert kept == (1 if status == 303 else 0)
 
     def test_the_cookie_is_for_this_form_and_no_script(self, browser: Browser) -> None:
         answer = browser.client.get(FORM)

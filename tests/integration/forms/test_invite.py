@@ -83,6 +83,19 @@ def test_links_are_apart() -> None:
     assert link("--patient", "123") != link("--patient", "123")
 
 
+def test_a_link_opens_the_page_it_was_made_for_alone(
+    tmp_path: Path, page: Pack, everything: Pack, clock: Clock
+) -> None:
+    address = link("--patient", "123")
+    services = start(
+        load_settings(database_url=f"sqlite:///{tmp_path / 'intake.db'}"), clock=clock, packs=(page, everything)
+    )
+    browser = Browser(create_app(services.site()))
+    assert browser.open(address.replace(f"/{page.name}/", f"/{everything.name}/")).status == 404
+    assert browser.open(address).status == 200
+    services.store.close()
+
+
 def test_an_invitation_ends_for_who_has_not_begun(browser: Browser, clock: Clock) -> None:
     address = link("--patient", "123", "--days", "3")
     clock.advance(days=2.9)

@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
 
 from service.adapters.published_keys import KeysUnavailable, PublishedKeys, Untrusted, fetch_keys, verified_claims
@@ -134,6 +134,10 @@ def test_every_algorithm_of_signatures_is_understood(algorithm: str, kind: Any) 
     assert claims_of(token(made, algorithm, sub="s"), KeySet([made]))["sub"] == "s"
 
 
+def signed(payload: bytes) -> str:
+    return jws.serialize_compact({"alg": "ES256", "kid": "old"}, payload, OLD)
+
+
 SECONDS = int(NOW.timestamp())
 
 
@@ -146,8 +150,10 @@ SECONDS = int(NOW.timestamp())
         (token(aud="elsewhere"), "'aud'"),
         (token(aud=None), "'aud'"),
         (token(exp=None), "'exp'"),
+        (signed(rb'{"jti": "\ud800"}'), "claims cannot be read"),
         (token(exp=SECONDS - 30), "expired"),
         (token(nbf=SECONDS + 31), "'nbf'"),
+        (signed(b"[" * 6000), "claims cannot be read"),
         ("", "signature"),
         ("a.b", "signature"),
         ("e30.e30.", "signature"),

@@ -192,6 +192,7 @@ class TestAnswers:
             (200, b'{"token_type": "Bearer"}', Failure.BAD_ANSWER),
             (200, b'{"access_token": "a", "token_type": "mac"}', Failure.BAD_ANSWER),
             (200, b'{"access_token": 7, "token_type": "Bearer"}', Failure.BAD_ANSWER),
+            (200, b'{"access_token": "", "token_type": "Bearer"}', Failure.BAD_ANSWER),
             (200, b"<html>", Failure.BAD_ANSWER),
             (200, b"[]", Failure.BAD_ANSWER),
             (500, b"Zaphod", Failure.UNREACHABLE),

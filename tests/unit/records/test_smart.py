@@ -234,7 +234,10 @@ def test_who_is_there(claims: dict[str, Any], user: str | None) -> None:
     assert fhir_user(claims, BASE) == user
 
 
-@pytest.mark.parametrize(("told", "seconds"), [(3600, 3600), ("60", 60), (None, 300), ("soon", 300), (-1, 300)])
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [(3600, 3600), ("60", 60), (None, 300), ("soon", 300), (-1, 300), (10**20, 300), ("9" * 5000, 300), ("²", 300)],
+)
 def test_when_a_token_ends(told: Any, seconds: int) -> None:
     assert expiry({"expires_in": told}, NOW) == NOW + timedelta(seconds=seconds)
 
