@@ -2,7 +2,7 @@
 
 A draft is opened by its key, which stands in a cookie of the browser session, or in the link that a person kept. A
 POST carries the key in its body, which no other site knows: it needs no cookie, so an expired session loses nothing.
-A site that makes up a key of its own could begin a form for somebody; browsers tell where a POST comes from.
+Another site could only begin a form, with a key that it made up: there the browser must say that the POST is our own.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def posted_visit(
     `when_sent` answers for a response that is no draft any more, whose id and key it takes.
     """
     key = request.form.get("key", "")
-    if draft_id(key) != id_ or request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+    if draft_id(key) != id_:
         _refuse("forged", 403, page)
     response = site.drafts.read(id_)
     if response is not None and response["status"] != DRAFT:
@@ -234,6 +234,8 @@ def _blank(site: Site, pack: Pack, id_: str, launch: Launch | None, invitation: 
         return {**head, "subject": {"reference": invitation.patient}}
     if not site.is_open:
         _refuse("closed", 403, pack.name)
+    if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        _refuse("forged", 403, pack.name)
     patient = named_patient(site, told_patient())
     if patient is None and site.fhir_server_url is not None:
         abort(redirect(url_for("form.begin", page=pack.name, **carried()), 303))
