@@ -12,6 +12,11 @@ ENTERED_IN_ERROR: Final = "entered-in-error"
 """The code of a status or verificationStatus that voids a resource."""
 
 
+def objects_in(value: Any) -> Iterator[Json]:
+    """The objects in the array `value`, which another server sent and may be anything: what is none is passed over."""
+    return (one for one in value if isinstance(one, dict)) if isinstance(value, list) else iter(())
+
+
 def extensions(element: Json, url: str) -> Iterator[Json]:
     """The extensions of `element` with this `url`, in order."""
     return (extension for extension in element.get("extension", ()) if extension.get("url") == url)

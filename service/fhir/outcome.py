@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from service.errors import Issue, IssueType, Severity
+from service.fhir.elements import objects_in
 from service.fhir.json import Json, parse_object
 
 ISSUE_SYSTEM = "https://symptom-intake.example/fhir/CodeSystem/issue"
@@ -26,12 +27,18 @@ def operation_outcome(issues: Iterable[Issue]) -> Json:
 
 
 def outcome_texts(outcome: Mapping[str, Any]) -> list[str]:
-    """What another server's OperationOutcome says: one line an issue, its severity, text and place."""
+    """What another server's OperationOutcome says: one line an issue, its severity, text and place.
+
+    It may be no FHIR at all: what cannot be read is passed over.
+    """
     lines = []
-    for issue in outcome.get("issue", []):
-        text = issue.get("diagnostics") or issue.get("details", {}).get("text") or issue.get("code", "no text")
-        places = ", ".join(issue.get("expression") or issue.get("location") or [])
-        lines.append(f"{issue.get('severity', 'error')}: {text}" + (f" ({places})" if places else ""))
+    for issue in objects_in(outcome.get("issue")):
+        details = issue.get("details")
+        told = details.get("text") if isinstance(details, dict) else None
+        text = issue.get("diagnostics") or told or issue.get("code", "no text")
+        places = issue.get("expression") or issue.get("location")
+        where = f" ({', '.join(map(str, places))})" if isinstance(places, list) and places else ""
+        lines.append(f"{issue.get('severity', 'error')}: {text}{where}")
     return lines
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from service.fhir.elements import objects_in
 from service.fhir.json import Json
 from service.fhir.models import model_issues
 from service.records import outbox
@@ -196,11 +197,9 @@ def _is_page(answer: Answer) -> bool:
 
 
 def _system_interactions(capability: Json) -> set[str]:
-    rest = capability.get("rest")
-    servers = [one for one in rest if isinstance(one, dict)] if isinstance(rest, list) else []
     return {
         interaction["code"]
-        for server in servers
-        for interaction in server.get("interaction", [])
-        if isinstance(interaction, dict) and isinstance(interaction.get("code"), str)
+        for server in objects_in(capability.get("rest"))
+        for interaction in objects_in(server.get("interaction"))
+        if isinstance(interaction.get("code"), str)
     }

@@ -12,6 +12,7 @@ from dataclasses import replace
 from html import unescape
 from typing import Any, Final
 
+from service.fhir.elements import objects_in
 from service.fhir.json import Json
 from service.records.outbox import Problem, Reason
 from service.records.parcel import Parcel, Write, outgoing
@@ -106,8 +107,10 @@ def _at(write: Write, place: Placement, send: Send) -> tuple[Placement, Json]:
 
 
 def _standing(write: Write, body: Json, etag: str | None) -> tuple[Placement, Json]:
-    version = body.get("meta", {}).get("versionId")
-    place = write.placed(f"{write.kind}/{body.get('id')}", etag or version, 0)
+    meta = body.get("meta")
+    version = meta.get("versionId") if isinstance(meta, dict) else None
+    known = etag or (version if isinstance(version, str) else None)
+    place = write.placed(f"{write.kind}/{body.get('id')}", known, 0)
     if place is None:
         raise _conflict(f"The server answers for a {write.kind} of ours with something else.")
     return place, body
@@ -115,8 +118,7 @@ def _standing(write: Write, body: Json, etag: str | None) -> tuple[Placement, Js
 
 def resources_in(answer: Answer, kind: str) -> list[Json]:
     """The resources of type `kind`, each with an id, in the Bundle answered."""
-    entries = (answer.body or {}).get("entry", [])
-    found = [entry.get("resource") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    found = [entry.get("resource") for entry in objects_in((answer.body or {}).get("entry"))]
     return [
         one
         for one in found

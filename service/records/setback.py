@@ -139,7 +139,9 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
 
 def _setback(course: Course, reason: Reason, answer: Answer, prefix: str = "") -> Setback:
     outcome = answer_outcome(answer)
-    said = "; ".join(outcome_texts(outcome)) if outcome is not None else "without an OperationOutcome"
+    said = "without an OperationOutcome"
+    if outcome is not None:
+        said = "; ".join(outcome_texts(outcome)) or "an OperationOutcome without a reason"
     problem = Problem(reason, f"{prefix}The server answered {answer.status}: {said}.", answer.status, outcome)
     return Setback(course, problem, answer.headers.get("retry-after"))
 
