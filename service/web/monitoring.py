@@ -108,9 +108,8 @@ def _target_check(target: Target, backlog: Iterable[Backlog]) -> Check:
     waiting = sum(entry.count for entry in backlog if entry.target == target.name and entry.state in _WAITING)
     problem = target.problem
     needs_people = problem is not None and problem.reason in _NEEDS_PEOPLE
-    reason = (
-        f"{target.name} is held; {waiting} deliveries wait. {_why(problem)} 'symptom-intake outbox list' says more."
-    )
+    told = f"{target.name} is held; deliveries that wait: {waiting}."
+    reason = f"{told} {_why(problem)} 'symptom-intake outbox list' says more."
     if target.name == WEBHOOK:
         # Where it is at fault, responses are taken all the same.
         return Check("webhook", Health.WARN, reason)
@@ -125,7 +124,7 @@ def _waiting_for_launches(store: Store, backlog: Iterable[Backlog]) -> Iterator[
     waiting = [one for one in pending if one.problem is not None and one.problem.reason is Reason.NOT_GRANTED]
     for target in sorted({one.target for one in waiting}):
         number = sum(one.target == target for one in waiting)
-        reason = f"{number} deliveries to {target} wait for their patients' next launch: no grant is usable."
+        reason = f"Deliveries to {target} that wait for their patients' next launch: {number}. No grant is usable."
         yield Check("grants", Health.WARN, reason)
 
 
@@ -134,10 +133,10 @@ def _left_behind(backlog: Iterable[Backlog], targets_set: Collection[str]) -> It
     for entry in backlog:
         if entry.state in _WAITING and entry.count and entry.target not in targets_set:
             if entry.target == WEBHOOK:
-                reason = f"{entry.count} notices of urgent results wait, and no webhook is set."
+                reason = f"Notices of urgent results that wait: {entry.count}. No webhook is set."
                 yield Check("webhook", Health.WARN, reason)
                 continue
-            reason = f"{entry.count} deliveries wait for {entry.target}, which is not the FHIR server that is set."
+            reason = f"Deliveries that wait for {entry.target}: {entry.count}. It is not the FHIR server that is set."
             yield Check("fhir-server", Health.WARN, reason)
 
 
@@ -159,7 +158,7 @@ def _dead_letters(target: str, entries: Collection[GivenUp]) -> Check:
     oldest = instant(min(one.oldest for one in entries))
     number = sum(one.count for one in entries)
     reason = (
-        f"{number} deliveries to {target} were given up ({why}), the oldest accepted {oldest}. "
+        f"Deliveries to {target} that were given up: {number} ({why}), the oldest accepted {oldest}. "
         "See 'symptom-intake outbox list --state dead', mend the cause, then 'symptom-intake outbox retry'."
     )
     return Check("dead-letters", Health.WARN, reason)

@@ -106,7 +106,7 @@ def test_a_server_that_was_down_gets_everything_when_it_is_up_again(
 
     submit(service, patient)
     reasons = eventually(service.reasons)
-    assert "1 deliveries wait" in reasons
+    assert "deliveries that wait: 1" in reasons
     assert "cannot be reached" in reasons
     # Responses are accepted all the same, so the service is ready.
     assert service.ready()[0] == 200
@@ -189,7 +189,7 @@ def test_a_server_is_left_alone_as_long_as_it_asks(
     server_proxy.answer(Answer.of_json(503, REFUSED, Retry_After="1800"), transactions)
 
     response_id = submit(service, patient)
-    assert "1 deliveries wait" in eventually(service.reasons)
+    assert "deliveries that wait: 1" in eventually(service.reasons)
 
     listed = service.command("outbox", "list")
     until = datetime.fromisoformat(re.findall(r"held until (\S+Z)\.", listed)[0])

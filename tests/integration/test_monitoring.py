@@ -23,7 +23,7 @@ def test_refused_credentials_make_it_unready_and_say_why(services: Services, mak
     (check,) = (check for check in ready.json["checks"] if check["status"] != "pass")
     assert (ready.status_code, check["name"], check["status"]) == (503, "fhir-server", "fail")
     assert "401" in check["reason"]
-    assert "1 deliveries wait" in check["reason"]
+    assert "deliveries that wait: 1" in check["reason"]
 
 
 def test_an_outage_is_a_warning_because_responses_are_still_accepted(
@@ -44,7 +44,7 @@ def test_a_dead_letter_is_visible(services: Services, make_response: MakeRespons
     ready = client.get("/health/ready")
     assert (ready.status_code, ready.json["status"]) == (200, "warn")
     (check,) = (check for check in ready.json["checks"] if check["name"] == "dead-letters")
-    assert f"1 deliveries to {TARGET} were given up (1 refused), the oldest accepted 2" in check["reason"]
+    assert f"Deliveries to {TARGET} that were given up: 1 (1 refused), the oldest accepted 2" in check["reason"]
     assert "outbox retry" in check["reason"]
 
 
@@ -55,7 +55,7 @@ def test_deliveries_for_a_server_that_is_no_longer_set_are_a_warning(
     ready = client_of(services.site()).get("/health/ready")
     (check,) = (check for check in ready.json["checks"] if check["status"] != "pass")
     assert (ready.status_code, check["status"]) == (200, "warn")
-    assert check["reason"] == f"1 deliveries wait for {TARGET}, which is not the FHIR server that is set."
+    assert check["reason"] == f"Deliveries that wait for {TARGET}: 1. It is not the FHIR server that is set."
 
 
 def test_a_worker_that_stopped_makes_it_unready(services: Services) -> None:

@@ -267,7 +267,7 @@ def test_a_wrong_address_is_a_warning_and_nobody_reads_it(
     ready = client.get("/health/ready")
     [check] = [one for one in ready.json["checks"] if one["status"] != "pass"]
     assert (ready.status_code, check["name"], check["status"]) == (200, "webhook", "warn")
-    assert "1 deliveries wait. Nobody takes notices at its address (HTTP 410)." in check["reason"]
+    assert "deliveries that wait: 1. Nobody takes notices at its address (HTTP 410)." in check["reason"]
     metrics = client.get("/metrics").text
     assert 'symptom_intake_target_held{target="webhook"} 1.0' in metrics
     for text in (ready.text, metrics, caplog.text, *(str(one.problem) for one in told.store.letters())):
@@ -285,7 +285,7 @@ def test_notices_that_nobody_sends_any_more_are_a_warning(
     finally:
         unset.store.close()
     [check] = [one for one in ready["checks"] if one["status"] != "pass"]
-    assert check["reason"] == "1 notices of urgent results wait, and no webhook is set."
+    assert check["reason"] == "Notices of urgent results that wait: 1. No webhook is set."
 
 
 def test_serve_tells_without_a_fhir_server(tmp_path: Path, receiver: Receiver, make_response: MakeResponse) -> None:

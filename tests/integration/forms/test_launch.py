@@ -296,5 +296,5 @@ def test_readiness_says_what_waits_for_a_launch(
     ready = client.get("/health/ready")
     assert ready.status_code == 200
     [check] = [one for one in ready.json["checks"] if one["status"] == "warn"]
-    assert "1 deliveries to https://ehr.example/fhir wait for their patients' next launch" in check["reason"]
+    assert "that wait for their patients' next launch: 1." in check["reason"]
     assert instant(NOW) < instant(services.store.letters()[0].due_at)
