@@ -20,13 +20,19 @@ from service.records.ports import Clock, Pages
 def published_packs(settings: Settings) -> tuple[Pack, ...]:
     """The pages of the folders that are set, or those that are shipped.
 
-    Raises PackInvalid, and ConfigurationInvalid when two folders hold pages of the same name.
+    Raises PackInvalid, and ConfigurationInvalid when two pages have the same name, or the same canonical.
     """
     packs = [pack for folder in page_folders(settings) for pack in load_packs(folder)]
     names = [pack.name for pack in packs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigurationInvalid(f"{PREFIX}PACKS: two folders hold a page named {twice[0]}; name each page once")
+    by_canonical: dict[str, str] = {}
+    for pack in packs:
+        other = by_canonical.setdefault(pack.canonical, pack.name)
+        if other != pack.name:
+            text = f"{PREFIX}PACKS: {other} and {pack.name} are both {pack.canonical}; give each page its own url"
+            raise ConfigurationInvalid(text)
     return tuple(packs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from service.fhir.elements import objects_in
 from service.fhir.json import Json
 from service.records.ports import Answer, AnswerLost, FhirServer, NewId, Unreachable
 from service.records.searchable import token_query
@@ -86,6 +87,7 @@ class _Examination:
         return "as written"
 
     def remove(self) -> str:
+        self._find_untold()
         left = []
         for location in reversed(self.made):
             if self._send("DELETE", location).status not in (200, 202, 204):
@@ -93,6 +95,25 @@ class _Examination:
         if left:
             raise Failed(f"left behind: {', '.join(left)}")
         return f"{len(self.made)} resources removed"
+
+    def _find_untold(self) -> None:
+        """Adds what was made although the server never said where: its answer was lost, or was none."""
+        for kind in ("Patient", "QuestionnaireResponse", "Observation"):
+            try:
+                answer = self._send("GET", f"{kind}?{token_query('_tag', _SYSTEM, self.tag)}", headers=_NOT_CACHED)
+            except Failed:
+                continue
+            for entry in objects_in((answer.body or {}).get("entry")):
+                resource = entry.get("resource")
+                # A server that knows no _tag answers with everybody's resources.
+                if isinstance(resource, dict) and self._is_ours(resource):
+                    self.made.append(f"{kind}/{resource.get('id')}")
+        self.made = list(dict.fromkeys(self.made))
+
+    def _is_ours(self, resource: Json) -> bool:
+        meta = resource.get("meta")
+        tags = objects_in(meta.get("tag")) if isinstance(meta, dict) else ()
+        return any((tag.get("system"), tag.get("code")) == (_SYSTEM, self.tag) for tag in tags)
 
     def _bundle(self) -> Json:
         """A transaction of a response and an Observation derived from it, each created unless it is there."""
@@ -162,10 +183,15 @@ def examine(server: FhirServer, new_id: NewId) -> list[Finding]:
     """Every check on `server`, in order; what was made is removed whatever happens."""
     examination = _Examination(server, new_id())
     findings = []
-    for check, why, attempt in _checks(examination):
-        findings.append(_finding(check, why, attempt))
-        if attempt == examination.metadata and not findings[-1].passed:
-            break
+    try:
+        for check, why, attempt in _checks(examination):
+            findings.append(_finding(check, why, attempt))
+            if attempt == examination.metadata and not findings[-1].passed:
+                break
+    except BaseException:
+        # Whoever ends it early is not to find its patient there.
+        _finding("delete", "the examination leaves nothing behind", examination.remove)
+        raise
     return findings
 
 

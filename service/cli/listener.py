@@ -32,7 +32,10 @@ class Listener:
     """A server of `app` that listens on `host` and `port` (0: a free one) from the start."""
 
     def __init__(self, app: Flask, host: str, port: int, trusted_proxy: str | None = None) -> None:
-        """Raises OSError when the address cannot be had. `trusted_proxy` (an IP address) is believed who calls."""
+        """Raises OSError when the address cannot be had, ValueError when `host` is none.
+
+        `trusted_proxy` (an IP address) is believed who calls.
+        """
         self._host = host
         self._sockets: dict[int, Any] = {}
         self._server: Any = create_server(
@@ -63,7 +66,8 @@ class Listener:
         # A host name with several addresses makes waitress listen on each; they share the port that was asked for.
         several = getattr(self._server, "effective_listen", None)
         port = several[0][1] if several else self._server.effective_port
-        return f"http://[{self._host}]:{port}" if ":" in self._host else f"http://{self._host}:{port}"
+        host = self._host.strip("[]")
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self, on_failure: Callable[[], None] = lambda: None) -> None:
         """Serve in a thread until `stop`; `on_failure` hears it should the server fail, and `has_failed` tells so."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -94,10 +94,10 @@ def retry(letter_ids: tuple[int, ...], all_dead: bool) -> None:
     if bool(letter_ids) == all_dead:
         raise click.UsageError("Name deliveries by their ids, or use --all.")
     with _services() as services:
-        letters = list(_all_dead(services)) if all_dead else [_letter(services, one) for one in letter_ids]
+        letters = list(_all_dead(services)) if all_dead else _named(services, letter_ids)
         for letter in letters:
             _retry(services, letter)
-    click.echo(f"{len(letters)} deliveries are due again.")
+    click.echo(f"Deliveries that are due again: {len(letters)}.")
 
 
 @outbox.command()
@@ -115,9 +115,10 @@ def discard(letter_ids: tuple[int, ...], reason: str) -> None:
     if not reason.strip():
         raise click.UsageError("Give a reason that says something.")
     with _services() as services:
-        for letter in [_letter(services, one) for one in letter_ids]:
+        letters = _named(services, letter_ids)
+        for letter in letters:
             _discard(services, letter, reason.strip())
-    click.echo(f"{len(letter_ids)} deliveries are discarded.")
+    click.echo(f"Discarded deliveries: {len(letters)}.")
 
 
 def _discard(services: Services, letter: Letter, reason: str) -> None:
@@ -144,6 +145,10 @@ def _retry(services: Services, letter: Letter) -> None:
     target = resumed(services.store.target(letter.target))
     if not services.store.change(letter, retried(letter, services.clock()), target=target):
         fail(f"Delivery {letter.id} changed meanwhile. Look at it again.")
+
+
+def _named(services: Services, letter_ids: Iterable[int]) -> list[Letter]:
+    return [_letter(services, one) for one in dict.fromkeys(letter_ids)]
 
 
 def _letter(services: Services, letter_id: int) -> Letter:

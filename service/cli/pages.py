@@ -15,7 +15,7 @@ from service.cli.proving import prove_command
 from service.errors import Issue
 from service.packs import Pack, PackInvalid, load_pack
 from service.packs.beginning import begin_page
-from service.packs.loader import QUESTIONNAIRE_FILE, review
+from service.packs.loader import QUESTIONNAIRE_FILE, find_pages, review
 from service.packs.vignettes import load_vignettes, run_vignette
 
 
@@ -104,6 +104,7 @@ def _published(folder: Path, against: str | None) -> Iterator[Pack | None]:
     if against is None:
         yield None
     elif (root := Path(against)).is_dir():
+        find_pages(root)
         copy = root if (root / QUESTIONNAIRE_FILE).is_file() else root / folder.resolve().name
         yield load_pack(copy) if copy.is_dir() else None
     else:

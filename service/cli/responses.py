@@ -9,7 +9,7 @@ import click
 
 from service.bootstrap import evaluation, page_evaluation, utc_now
 from service.cli.console import EXIT_FAULT, print_json, print_outcome, read_json, read_settings
-from service.errors import DomainError
+from service.errors import Detail, DomainError, IssueType, error
 from service.fhirpath import Environment, FhirPathError, Node, compile_expression, json_value
 
 _FILE = click.File("rb")
@@ -98,7 +98,12 @@ def fhirpath(expression: str, file: BinaryIO) -> None:
     except DomainError as fault:
         print_outcome(fault.issues)
         return
-    root = Node.of_resource(resource)
+    try:
+        root = Node.of_resource(resource)
+    except KeyError:
+        text = "The file holds no resource of FHIR R4: 'resourceType' says which one it is, such as 'Patient'."
+        print_outcome([error(IssueType.STRUCTURE, text, "resourceType", Detail.MALFORMED)])
+        return
     environment = Environment(now=utc_now(), variables={"resource": [root], "rootResource": [root], "context": [root]})
     try:
         compiled = compile_expression(expression, context_type=root.type, variables=environment.variables)

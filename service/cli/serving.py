@@ -43,6 +43,8 @@ def serve(host: str, port: int, no_deliver: bool) -> None:
         listener = Listener(app, host, port, settings.trusted_proxy)
     except OSError as fault:
         fail(f"Cannot listen on {host} port {port}: {fault.strerror}. Choose another with --port.")
+    except ValueError:
+        fail(f"Cannot listen on '{host}': it is no address of this machine. Choose another with --host.")
     hold_signals()
     settle_memory()
     if not no_deliver:

@@ -248,8 +248,12 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("give an address such as https://fhir.example.org/r4")
-        if parts.username or parts.query or parts.fragment:
+        if parts.username is not None or "?" in value or "#" in value:
             raise ValueError("give the address alone, without user name, '?' or '#'")
+        try:
+            _ = parts.port
+        except ValueError as fault:
+            raise ValueError("give its port as a number up to 65535") from fault
         return value.rstrip("/")
 
     @field_validator("public_url")
@@ -328,7 +332,7 @@ class Settings(BaseSettings):
     def _known_time_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as fault:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as fault:
             raise ValueError("give a name of the IANA time zone database, such as Europe/Madrid") from fault
         return value
 

@@ -105,4 +105,10 @@ def _unquoted(text: str, match: re.Match[str]) -> str:
         return _ESCAPED[character]
 
     content = match[0][1:-1]
-    return _ESCAPE.sub(unescaped, content) if "\\" in content else content
+    if "\\" not in content:
+        return content
+    try:
+        # A character beyond U+FFFF is written as the two halves of its surrogate pair.
+        return _ESCAPE.sub(unescaped, content).encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as fault:
+        raise FhirPathError(text, match.start(), "half of a surrogate pair is no text") from fault

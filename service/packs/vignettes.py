@@ -151,6 +151,12 @@ class _Unreadable(ValueError):
 
 def _vignette(table: Mapping[str, Any], bases: Mapping[str, Any]) -> Vignette:
     name = table.get("name", "without a name")
+    missing = [key for key in _REQUIRED if key not in table]
+    if missing:
+        raise _Unreadable(f"the vignette {name} lacks {', '.join(sorted(missing))}")
+    listed = [key for key in ("rules", "not_assessed", "issues") if not isinstance(table.get(key, []), list)]
+    if listed:
+        raise _Unreadable(f"the vignette {name} needs lists: {', '.join(listed)}")
     told = _told(table, bases, name, {*_ANSWERING, *_REQUIRED, *_OPTIONAL})
     return Vignette(
         name=table["name"],
@@ -177,8 +183,14 @@ def _told(table: Mapping[str, Any], bases: Mapping[str, Any], name: str, known: 
     base = bases[table["base"]] if "base" in table else {}
     omitted = set(table.get("omit", ()))
     answers = {key: value for key, value in base.get("answers", {}).items() if key not in omitted}
+    authored = table.get("authored") or base["authored"]
+    try:
+        datetime.fromisoformat(authored)
+    except (TypeError, ValueError) as fault:
+        text = f"the vignette {name} is authored '{authored}'; write a text YYYY-MM-DDThh:mm:ss with an offset"
+        raise _Unreadable(text) from fault
     return Previous(
-        authored=table.get("authored") or base["authored"],
+        authored=authored,
         status=table.get("status", "completed"),
         answers={**answers, **table.get("answers", {})},
     )

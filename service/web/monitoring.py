@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 
@@ -23,6 +24,7 @@ from service.web.site import Site
 
 _WAITING = (State.PENDING, State.LEASED)
 _LOOKED_AT = 1000
+_LONG = timedelta(hours=1)
 # An outage ends by itself, and responses are accepted meanwhile; wrong credentials or a wrong address do not.
 _NEEDS_PEOPLE = (Reason.UNAUTHORISED, Reason.NOT_FHIR)
 _WORDS: Mapping[Reason, str] = {
@@ -55,7 +57,9 @@ class Check:
 _STOPPING = Check("process", Health.FAIL, "This process is stopping; ask another.")
 
 
-def readiness(store: Store, worker_alive: Callable[[], bool | None], targets_set: Collection[str]) -> list[Check]:
+def readiness(
+    store: Store, worker_alive: Callable[[], bool | None], targets_set: Collection[str], now: datetime
+) -> list[Check]:
     """Whether responses can be accepted, and letters brought to the targets that are set, part by part."""
     try:
         store.check()
@@ -67,7 +71,9 @@ def readiness(store: Store, worker_alive: Callable[[], bool | None], targets_set
         checks.append(Check("delivery-worker", Health.FAIL, "The delivery worker of this process has stopped."))
     checks += [_target_check(target, backlog) for target in targets]
     checks += _left_behind(backlog, targets_set)
-    checks += _waiting_for_launches(store, backlog)
+    launches = dict(_waiting_for_launches(store, backlog))
+    checks += launches.values()
+    checks += _waiting_long(backlog, now, set(targets_set) - launches.keys() - {target.name for target in targets})
     checks += [_dead_letters(name, entries) for name, entries in _by_target(given_up)]
     return checks
 
@@ -92,7 +98,8 @@ def monitoring_routes(app: Flask, site: Site) -> Blueprint:
 
     @routes.get("/health/ready")
     def ready() -> ResponseReturnValue:
-        checks = [_STOPPING] if site.is_stopping() else readiness(site.store, site.worker_alive, site.targets)
+        now = site.clock()
+        checks = [_STOPPING] if site.is_stopping() else readiness(site.store, site.worker_alive, site.targets, now)
         worst = next((health for health in (Health.FAIL, Health.WARN) if _any(checks, health)), Health.PASS)
         return {"status": worst.value, "checks": [_as_json(check) for check in checks]}, _status(worst)
 
@@ -116,8 +123,18 @@ def _target_check(target: Target, backlog: Iterable[Backlog]) -> Check:
     return Check("fhir-server", Health.FAIL if needs_people else Health.WARN, reason)
 
 
-def _waiting_for_launches(store: Store, backlog: Iterable[Backlog]) -> Iterator[Check]:
-    """Deliveries that nobody granted a right for (any more)."""
+def _waiting_long(backlog: Iterable[Backlog], now: datetime, targets: Collection[str]) -> Iterator[Check]:
+    """Deliveries to `targets` that nothing is known to hold: no whole answer comes, or no worker looks at them."""
+    for entry in backlog:
+        is_late = entry.state is State.PENDING and entry.count > 0 and now - entry.oldest > _LONG
+        if is_late and entry.target in targets:
+            told = f"Deliveries that wait for {entry.target}: {entry.count}, the oldest since {instant(entry.oldest)}."
+            name = "webhook" if entry.target == WEBHOOK else "fhir-server"
+            yield Check(name, Health.WARN, f"{told} 'symptom-intake outbox list' says why.")
+
+
+def _waiting_for_launches(store: Store, backlog: Iterable[Backlog]) -> Iterator[tuple[str, Check]]:
+    """By target, deliveries that nobody granted a right for (any more)."""
     if not any(entry.state is State.PENDING and entry.count for entry in backlog):
         return
     pending = store.letters(State.PENDING, _LOOKED_AT)
@@ -125,7 +142,7 @@ def _waiting_for_launches(store: Store, backlog: Iterable[Backlog]) -> Iterator[
     for target in sorted({one.target for one in waiting}):
         number = sum(one.target == target for one in waiting)
         reason = f"Deliveries to {target} that wait for their patients' next launch: {number}. No grant is usable."
-        yield Check("grants", Health.WARN, reason)
+        yield target, Check("grants", Health.WARN, reason)
 
 
 def _left_behind(backlog: Iterable[Backlog], targets_set: Collection[str]) -> Iterator[Check]:

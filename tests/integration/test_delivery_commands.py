@@ -87,10 +87,10 @@ def test_a_refused_delivery_is_given_up_shown_and_retried(accepted: str, fhir_se
     assert shown["outcome"]["issue"][0]["diagnostics"] == "Patient/1 is not known"
     assert (shown["state"], shown["target"], shown["locations"]) == ("dead", fhir_server_url, [])
 
-    assert _run("outbox", "retry", "1").stdout == "1 deliveries are due again.\n"
+    assert _run("outbox", "retry", "1").stdout == "Deliveries that are due again: 1.\n"
     assert json.loads(_run("outbox", "show", "1").stdout)["state"] == "pending"
     assert _run("deliver", "--once").exit_code == 1
-    assert _run("outbox", "retry", "--all").stdout == "1 deliveries are due again.\n"
+    assert _run("outbox", "retry", "--all").stdout == "Deliveries that are due again: 1.\n"
 
 
 def test_a_worker_serves_what_it_counts(accepted: str, fhir_server_url: str) -> None:
@@ -111,7 +111,7 @@ def test_what_is_discarded_stays_listed_with_the_reason_and_is_audited(accepted:
     listed = _run("outbox", "list").stdout
     assert f"{fhir_server_url}: 1 given up (missing-reference), the oldest accepted 2" in listed
 
-    assert _run("outbox", "discard", "1", "--reason", " Sent by post. ").stdout == "1 deliveries are discarded.\n"
+    assert _run("outbox", "discard", "1", "--reason", " Sent by post. ").stdout == "Discarded deliveries: 1.\n"
 
     shown = json.loads(_run("outbox", "show", "1").stdout)
     assert (shown["state"], shown["discarded"]) == ("discarded", "Sent by post.")

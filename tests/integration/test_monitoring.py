@@ -1,6 +1,7 @@
 """Probes: whether responses can be accepted and delivered, and why not."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from flask.testing import FlaskClient
 
@@ -35,6 +36,22 @@ def test_an_outage_is_a_warning_because_responses_are_still_accepted(
     ready = client.get("/health/ready")
     assert (ready.status_code, ready.json["status"]) == (200, "warn")
     assert TARGET in str(ready.json)
+
+
+def test_deliveries_that_get_no_answer_for_an_hour_are_a_warning(
+    services: Services, make_response: MakeResponse
+) -> None:
+    site = delivering(services)
+    submit(client_of(site), make_response)
+    now = site.clock()
+    assert client_of(replace(site, clock=lambda: now + timedelta(minutes=59))).get("/health/ready").json == {
+        "status": "pass",
+        "checks": [{"name": "database", "status": "pass"}],
+    }
+    ready = client_of(replace(site, clock=lambda: now + timedelta(minutes=61))).get("/health/ready")
+    (check,) = (check for check in ready.json["checks"] if check["status"] != "pass")
+    assert (ready.status_code, check["name"], check["status"]) == (200, "fhir-server", "warn")
+    assert check["reason"].startswith(f"Deliveries that wait for {TARGET}: 1, the oldest since 2")
 
 
 def test_a_dead_letter_is_visible(services: Services, make_response: MakeResponse) -> None:

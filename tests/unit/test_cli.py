@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,16 @@ def test_fhirpath_points_to_the_fault(tmp_path: Path, response: dict[str, Any]) 
     assert lines[2].startswith("Error: ")
 
 
+@pytest.mark.parametrize("content", [{"a": 1}, {"resourceType": "Foo"}])
+def test_fhirpath_needs_a_resource(tmp_path: Path, content: dict[str, Any]) -> None:
+    result = _run("fhirpath", "a", _file(tmp_path, content))
+    assert (result.exit_code, json.loads(result.stdout)["issue"][0]["expression"]) == (1, ["resourceType"])
+
+
+def test_fhirpath_writes_characters_beyond_the_basic_plane(tmp_path: Path, response: dict[str, Any]) -> None:
+    assert json.loads(_run("fhirpath", r"'\ud83d\ude00'", _file(tmp_path, response)).stdout) == ["😀"]
+
+
 def test_the_shipped_page_passes_check_and_test() -> None:
     check = _run("pack", "check")
     assert check.exit_code == 0
@@ -180,6 +191,21 @@ def test_pack_check_compares_with_the_published_copy_and_prints_json() -> None:
     assert (result.exit_code, json.loads(result.stdout)["issue"][0]["severity"]) == (0, "information")
     unknown = _run("pack", "check", published / PAGE, "--against", "no-such-revision")
     assert (unknown.exit_code, "no-such-revision" in unknown.stderr) == (1, True)
+
+
+def test_pack_check_compares_with_no_folder_that_has_no_page(tmp_path: Path) -> None:
+    result = _run("pack", "check", shipped_pages() / PAGE, "--against", tmp_path)
+    assert (result.exit_code, "There is no page in" in result.stderr) == (1, True)
+
+
+def test_two_pages_with_one_canonical_are_not_served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(shipped_pages() / PAGE, tmp_path / "copy")) / "questionnaire.json"
+    questionnaire = json.loads(copy.read_text(encoding="utf-8"))
+    copy.write_text(json.dumps({**questionnaire, "id": "copy"}), encoding="utf-8")
+    monkeypatch.setenv("SYMPTOM_INTAKE_PACKS", f"{tmp_path}{os.pathsep}{shipped_pages() / PAGE}")
+    result = _run("serve")
+    assert result.exit_code == 2
+    assert f"copy and {PAGE} are both https://symptom-intake.example/fhir/Questionnaire/{PAGE}|" in result.stderr
 
 
 def test_a_new_page_passes_every_check(tmp_path: Path) -> None:
@@ -221,7 +247,7 @@ def test_pack_test_shows_expected_and_found(tmp_path: Path) -> None:
 
 def test_an_empty_outbox(tmp_path: Path) -> None:
     assert _run("outbox", "list").stdout == "No deliveries.\n"
-    assert _run("outbox", "retry", "--all").stdout == "0 deliveries are due again.\n"
+    assert _run("outbox", "retry", "--all").stdout == "Deliveries that are due again: 0.\n"
     missing = _run("outbox", "show", "1")
     assert (missing.exit_code, "no delivery 1" in missing.stderr) == (1, True)
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from service.cli import main
 from service.cli.examination import Finding, examine
 from service.fhir.json import Json
-from service.records.ports import Answer, Unreachable
+from service.records.ports import Answer, AnswerLost, Unreachable
 
 
 class FakeServer:
@@ -37,9 +37,8 @@ class FakeServer:
                 return self._transaction(body or {})
             case "POST", _:
                 return Answer(201, {"location": f"{self.base_url}/{self._create(kind, body or {})}/_history/1"}, None)
-            case "GET", "Observation":
-                found = [] if "search" in self.lacks else [one for one in self.resources if one.startswith(kind)]
-                return Answer(200, {}, {"resourceType": "Bundle", "entry": [{"fullUrl": one} for one in found]})
+            case "GET", _ if "?" in path:
+                return Answer(200, {}, {"resourceType": "Bundle", "entry": self._found(kind)})
             case "DELETE", _ if "delete" in self.lacks:
                 return Answer(405, {}, None)
             case "DELETE", _:
@@ -48,9 +47,19 @@ class FakeServer:
             case _:
                 return self._stored(method, path, body, headers or {})
 
+    def _found(self, kind: str) -> list[Json]:
+        found = {} if "search" in self.lacks else self.resources
+        return [
+            {"resource": {**resource, "id": place.partition("/")[2]}}
+            for place, resource in found.items()
+            if place.startswith(f"{kind}/")
+        ]
+
     def _transaction(self, bundle: Json) -> Answer:
         if "transaction" in self.lacks:
             return Answer(404, {}, None)
+        if "patience" in self.lacks:
+            raise KeyboardInterrupt
         answers = []
         for entry in bundle["entry"]:
             kind = entry["request"]["url"]
@@ -61,6 +70,8 @@ class FakeServer:
                 answers.append(
                     {"status": "201 Created", "location": f"{self._create(kind, entry['resource'])}/_history/1"}
                 )
+        if "answers" in self.lacks:
+            raise AnswerLost("the connection was reset")
         entries = [{"response": answer} for answer in answers]
         return Answer(200, {}, {"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
 
@@ -115,6 +126,26 @@ def test_what_a_server_lacks_is_found(lacks: str, failed: list[str]) -> None:
 def test_what_a_failed_check_created_is_removed_too() -> None:
     server = FakeServer("transaction", "search")
     examine(server, lambda: "tag")
+    assert server.resources == {}
+
+
+@pytest.mark.parametrize("lacks", ["answers", "conditional"])
+def test_what_the_server_did_not_tell_of_is_removed_and_nobody_elses(lacks: str) -> None:
+    server = FakeServer(lacks)
+    others = {
+        "Observation/7": {"resourceType": "Observation"},
+        "Observation/8": {"resourceType": "Observation", "meta": {"tag": [{"code": "tag"}, None]}},
+        "Patient/9": {"resourceType": "Patient", "meta": None},
+    }
+    server.resources |= others
+    examine(server, lambda: "tag")
+    assert server.resources == others
+
+
+def test_who_ends_it_early_finds_nothing_there() -> None:
+    server = FakeServer("patience")
+    with pytest.raises(KeyboardInterrupt):
+        examine(server, lambda: "tag")
     assert server.resources == {}
 
 

@@ -211,6 +211,7 @@ def test_a_server_that_speaks_no_tls_is_unreachable(site: Site) -> None:
     [
         ("https://ehr.example/fhir//", "https://ehr.example/fhir"),
         ("http://localhost:8080/fhir", "http://localhost:8080/fhir"),
+        ("http://hapi.localhost:8080/fhir", "http://hapi.localhost:8080/fhir"),
         ("http://127.0.0.9/fhir", "http://127.0.0.9/fhir"),
         ("http://[::1]:8080/fhir", "http://[::1]:8080/fhir"),
     ],

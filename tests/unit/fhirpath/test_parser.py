@@ -28,6 +28,7 @@ from service.fhirpath.writing import written
         ("`abc", 0, "the identifier is not closed with `"),
         ("1 /* never", 2, "the comment is not closed with */"),
         (r"'a\qb'", 2, r"unknown escape \q"),
+        (r"1 = '\ud800'", 4, "half of a surrogate pair"),
         ("@2026-13", 0, "there is no date 2026-13"),
         ("@2026-02-30", 0, "there is no date 2026-02-30"),
         ("@T25:00", 0, "there is no time 25:00"),

@@ -29,6 +29,8 @@ def test_the_copy_as_it_is_loads(page: Path) -> None:
 QUESTIONNAIRE_FAULTS: list[tuple[Edit, str, str]] = [
     (lambda q: q.update(id="other"), "Questionnaire.id", "folder"),
     (lambda q: q.pop("version"), "Questionnaire", "version"),
+    (lambda q: q.update(version="1.0|2"), "Questionnaire.version", "holds no '|'"),
+    (lambda q: q.update(status="bogus"), "Questionnaire.status", "draft, active"),
     (lambda q: q.update(status="bogus-status", item="x"), "Questionnaire", ""),
     (lambda q: variable(q, "atrophy").update(expression="%symptomsAnswer contains"), "Questionnaire", "atrophy"),
     (lambda q: variable(q, "atrophy").update(expression="%symptomAnswer.exists()"), "Questionnaire", "symptomAnswer"),
@@ -195,7 +197,9 @@ VIGNETTE = 'name = "one"\nsource = "test"\nauthored = "2026-03-15T10:00:00Z"\nle
         ("[[vignette]\n", "cannot be read"),
         (f'[[vignette]]\n{VIGNETTE}colour = "red"\n', "unknown keys: colour"),
         (f'[[vignette]]\n{VIGNETTE}base = "none"\n', "base 'none'"),
-        ('[[vignette]]\nname = "one"\n', "cannot be read"),
+        ('[[vignette]]\nname = "one"\n', "the vignette one lacks level, rules, source"),
+        (f"[[vignette]]\n{VIGNETTE}".replace('["C9"]', '"C9"'), "the vignette one needs lists: rules"),
+        (f"[[vignette]]\n{VIGNETTE}".replace("2026-03-15T10:00:00Z", "yesterday"), "is authored 'yesterday'"),
         (f'[[vignette]]\n{VIGNETTE}answers = {{ colour = "red" }}\n', "colour, which the page does not ask"),
     ],
 )
