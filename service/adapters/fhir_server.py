@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from time import monotonic
 from typing import Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 
@@ -70,8 +70,10 @@ class RequestsFhirServer:
 def checked_base_url(url: str) -> str:
     """`url` without trailing slashes. Raises ValueError unless it is https, or http to this very machine."""
     parts = urlsplit(url)
-    if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("A FHIR server's URL is like https://host/fhir, without user, query or fragment.")
+    if not parts.hostname or "?" in url or "#" in url or parts.username is not None or not _has_port(parts):
+        raise ValueError(
+            "A FHIR server's URL is like https://host/fhir, without user, query or fragment, its port a number."
+        )
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
         raise ValueError("A FHIR server must be reached by https; http is for localhost alone.")
     return url.rstrip("/")
@@ -82,6 +84,13 @@ _HEADERS: Final = {
     "Content-Type": "application/fhir+json",
     "Prefer": "return=minimal",
 }
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

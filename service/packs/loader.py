@@ -45,9 +45,13 @@ def load_packs(root: Path) -> tuple[Pack, ...]:
 def load_pack(folder: Path) -> Pack:
     """The page in `folder`, compiled and checked. Raises PackInvalid; its issues begin with the file's place."""
     files = dict(_read(folder))
-    misshapen = [issue for artifact in files.values() for issue in structure_issues(artifact)]
+    misshapen = [
+        replace(issue, expression=f"{file}: {issue.expression}")
+        for file, artifact in files.items()
+        for issue in structure_issues(artifact)
+    ]
     if misshapen:
-        raise PackInvalid(_placed(misshapen, folder, files))
+        raise PackInvalid(misshapen)
     try:
         pack = assemble_pack(folder.name, tuple(files.values()))
     except PackInvalid as refusal:

@@ -80,7 +80,9 @@ _BEHAVIOUR = (_CORE, "http://hl7.org/fhir/uv/sdc/")
 def unsupported_features(definition: Json) -> Iterator[Issue]:
     """An issue for each FHIR or SDC extension that would change what a Questionnaire means, but is not carried out."""
     for path, url in _extension_urls(definition, "Questionnaire", within_template=False):
-        if url.startswith(_BEHAVIOUR) and url not in _CARRIED_OUT | _SHOWN_ONLY:
+        # A modifier changes what it stands on, so what is not known of it must not be passed over.
+        is_modifier = ".modifierExtension[" in path
+        if is_modifier or (url.startswith(_BEHAVIOUR) and url not in _CARRIED_OUT | _SHOWN_ONLY):
             text = f"The extension {url} is not supported. Leave it out, or say it by another feature."
             yield error(IssueType.NOT_SUPPORTED, text, path)
 

@@ -227,6 +227,8 @@ def test_urls_that_are_taken(url: str, checked: str) -> None:
         "http://10.0.0.1/fhir",
         "http://localhost.ehr.example/fhir",
         "ftp://localhost/fhir",
+        "http://localhost:port/fhir",
+        "http://localhost/fhir?",
         "ehr.example/fhir",
         "https://user:word@ehr.example/fhir",
         "https://ehr.example/fhir?a=b",

@@ -29,6 +29,11 @@ def test_the_copy_as_it_is_loads(page: Path) -> None:
 QUESTIONNAIRE_FAULTS: list[tuple[Edit, str, str]] = [
     (lambda q: q.update(id="other"), "Questionnaire.id", "folder"),
     (lambda q: q.pop("version"), "Questionnaire", "version"),
+    (
+        lambda q: question(q, "side").update(modifierExtension=[{"url": "urn:opposite", "valueBoolean": True}]),
+        "Questionnaire.item[2].item[1].modifierExtension[0]",
+        "not supported",
+    ),
     (lambda q: q.update(version="1.0|2"), "Questionnaire.version", "holds no '|'"),
     (lambda q: q.update(status="bogus"), "Questionnaire.status", "draft, active"),
     (lambda q: q.update(status="bogus-status", item="x"), "Questionnaire", ""),
@@ -83,6 +88,11 @@ def test_a_fault_in_the_questionnaire_is_named(page: Path, change: Edit, place: 
     edit(page / "questionnaire.json", change)
     found = faults(page)
     assert any("questionnaire.json: " in where and place in where and said in text for where, text in found), found
+
+
+def test_a_file_that_is_no_resource_is_named(page: Path) -> None:
+    (page / "stray.json").write_text("{}", encoding="utf-8")
+    assert all("stray.json: " in where for where, _ in faults(page))
 
 
 def test_a_link_id_in_a_template_is_one_of_the_pages(page: Path) -> None:
