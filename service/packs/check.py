@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count, pairwise
-from typing import Any
+from typing import Any, Final
 
 from service.errors import DomainError, Issue, IssueType, error
 from service.fhir.elements import choice_key, extension_value
 from service.fhir.json import Json
 from service.fhir.models import model_issues
+from service.fhir.r4_terminology import listed_codings
 from service.fhirpath import Expression, FhirPathError, compile_expression
 from service.packs.pack import Pack
 from service.packs.samples import sample_responses
@@ -160,12 +161,33 @@ def _template_issues(pack: Pack) -> Iterator[Issue]:
 
 
 def invariant_issues(resource: Json) -> Iterator[Issue]:
-    """The R4 invariants obs-6, obs-7, con-3, con-4 and con-5 of `resource`, which the models do not hold."""
+    """What R4 asks of `resource` and the models do not hold: codes of its states, obs-6, obs-7, con-3, con-4, con-5."""
+    yield from _state_issues(resource)
     match resource.get("resourceType"):
         case "Observation":
             yield from _observation_issues(resource)
         case "Condition":
             yield from _condition_resource_issues(resource)
+
+
+_STATES: Final = {
+    ("Observation", "status"): "observation-status",
+    ("Condition", "clinicalStatus"): "condition-clinical",
+    ("Condition", "verificationStatus"): "condition-ver-status",
+}
+"""Elements whose codes R4 fixes, by the names of their value sets."""
+
+
+def _state_issues(resource: Json) -> Iterator[Issue]:
+    for (kind, name), value_set in _STATES.items():
+        if resource.get("resourceType") != kind or name not in resource:
+            continue
+        told = resource[name]
+        codes = {told} if isinstance(told, str) else {code for _, code in _codings(told)}
+        allowed = [coding["code"] for coding in listed_codings(f"http://hl7.org/fhir/ValueSet/{value_set}") or ()]
+        for code in sorted(str(one) for one in codes - set(allowed)):
+            text = f"'{code}' is no {name} of {kind}. Use one of {', '.join(allowed)}."
+            yield error(IssueType.CODE_INVALID, text, f"{kind}.{name}")
 
 
 def _observation_issues(observation: Json) -> Iterator[Issue]:

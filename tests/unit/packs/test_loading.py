@@ -74,6 +74,11 @@ QUESTIONNAIRE_FAULTS: list[tuple[Edit, str, str]] = [
     (lambda q: question(q, "side").update(linkId="muscles"), "Questionnaire.item[2].item[1]", "stands twice"),
     (lambda q: question(q, "side").update(type="choices"), "Questionnaire.item[2].item[1]", "no item type"),
     (lambda q: question(q, "side").pop("linkId"), "Questionnaire", ""),
+    (
+        lambda q: template(q, "observation-side").update(status="bogus"),
+        "contained (observation-side)",
+        "'bogus' is no status of Observation. Use one of registered, preliminary",
+    ),
     (lambda q: template(q, "condition-fasciculation").pop("subject"), "contained[41].subject", "required"),
     (
         lambda q: template(q, "condition-fasciculation").pop("clinicalStatus"),
