@@ -92,6 +92,9 @@ def _exclude(connection: Connection, name: str) -> None:
 
 
 def _make_private_file(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        # The mode of a device, such as /dev/null, is everybody's.
+        raise ValueError(f"{path} is no file")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # SQLite gives its -wal and -shm files the mode of the file itself.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))

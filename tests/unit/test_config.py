@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.bootstrap.storage import opened_database
 from service.config import (
     PREFIX,
     ConfigurationInvalid,
@@ -64,6 +65,14 @@ def test_folders_and_origins_are_lists(monkeypatch: pytest.MonkeyPatch, tmp_path
     settings = load_settings()
     assert settings.packs == (tmp_path, tmp_path / "b")
     assert settings.cors_origins == ("https://a.example", "http://localhost:3000")
+
+
+def test_a_database_is_a_file_and_a_device_keeps_its_mode(tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    os.mkfifo(device, 0o644)
+    with pytest.raises(ConfigurationInvalid, match="device is no file"):
+        opened_database(load_settings(database_url=f"sqlite:///{device}"))
+    assert device.stat().st_mode & 0o777 == 0o644
 
 
 def test_the_token_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
