@@ -35,6 +35,7 @@ _LEGIBLE: Final = frozenset(
         Detail.ANSWER_NOT_ENABLED,
         Detail.CONSTRAINT_VIOLATED,
         Detail.TOO_MANY_ANSWERS,
+        Detail.DUPLICATE_ANSWER,
     }
 )
 
@@ -43,7 +44,6 @@ _LEGIBLE: Final = frozenset(
 _EXTRACTABLE: Final = _LEGIBLE | {
     Detail.VALUE_SET_UNRESOLVED,
     Detail.TOO_FEW_ANSWERS,
-    Detail.DUPLICATE_ANSWER,
     Detail.CALCULATED_MISSING,
 }
 

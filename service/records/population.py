@@ -55,6 +55,10 @@ class Population:
             server_data = None if server is None else PermittedData(ServerData(server, self.elapsed), caller)
             base = None if server is None else server.base_url
             given, issues = _given(questionnaire, request, server_data, base)
+            if server_data is not None and request.local and not _is_here(given.subject):
+                text = "The subject is no patient of the configured FHIR server, which was not asked for their record."
+                issues.append(_warning(IssueType.INCOMPLETE, text, Detail.DATA_NOT_AT_HAND))
+                server_data = None
             data = _data(request, given, server_data, is_inline=is_inline)
             populated = populate(questionnaire, plan, given, data, self.clock())
         found = (*request.issues, *issues, *populated.issues)
@@ -155,12 +159,22 @@ def _subject_of(named: dict[str, list[Json]]) -> Json | None:
 def _check_subject(subject: Json | None, named: dict[str, list[Json]]) -> None:
     """Raises Invalid when the patient sent along is not the subject: answers must not come from another's record."""
     reference = str((subject or {}).get("reference", ""))
+    patients = named.get(_PATIENT, [])
+    if len(patients) > 1 or any(one["resourceType"] != "Patient" for one in patients):
+        text = "The launch context 'patient' takes one Patient, whose answers these are."
+        raise Invalid([error(IssueType.VALUE, text, "Parameters.parameter", Detail.INVALID_VALUE)])
     for patient in named.get(_PATIENT, []):
-        if patient["resourceType"] == "Patient" and "id" in patient and "/" in reference:
+        if "id" in patient and "/" in reference:
             path = reference.partition("/_history")[0]
             if path.rpartition("Patient/")[2] != patient["id"]:
                 text = "The patient in the launch context is not the subject. Send the subject's own Patient."
                 raise Invalid([error(IssueType.CONFLICT, text, "Parameters.parameter", Detail.INVALID_VALUE)])
+
+
+def _is_here(subject: Json | None) -> bool:
+    """Whether `subject` may be looked for on the configured server: another server's Patient/1 is somebody else."""
+    reference = (subject or {}).get("reference")
+    return reference is None or _LOCAL.fullmatch(str(reference)) is not None
 
 
 def _relative(subject: Json | None, base: str | None) -> Json | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from service.errors import Detail, Issue, IssueType, error
 from service.fhir.json import Json
 from service.fhir.structure import structure_issues
@@ -21,9 +24,21 @@ def response_structure_issues(response: Json) -> list[Issue]:
         text = f"The status must be one of {', '.join(_STATUSES)}."
         code = IssueType.REQUIRED if status is None else IssueType.CODE_INVALID
         issues.append(error(code, text, "QuestionnaireResponse.status", Detail.INVALID_STATUS))
-    if "modifierExtension" in response:
-        text = "A modifier extension would change the meaning of the response, and none is understood here. Remove it."
-        issues.append(
-            error(IssueType.EXTENSION, text, "QuestionnaireResponse.modifierExtension", Detail.UNKNOWN_ELEMENT)
-        )
+    for place in _modified({name: child for name, child in response.items() if name != "contained"}):
+        text = "A modifier extension would change the meaning of what it stands on, and none is understood. Remove it."
+        issues.append(error(IssueType.EXTENSION, text, f"QuestionnaireResponse{place}", Detail.UNKNOWN_ELEMENT))
     return issues
+
+
+def _modified(node: Any) -> Iterator[str]:
+    """Where modifier extensions stand in and below `node`, as paths from there."""
+    if isinstance(node, dict):
+        for name, child in node.items():
+            if name == "modifierExtension":
+                yield f".{name}"
+            elif isinstance(child, dict | list):
+                yield from (f".{name}{rest}" for rest in _modified(child))
+    else:
+        for index, child in enumerate(node):
+            if isinstance(child, dict | list):
+                yield from (f"[{index}]{rest}" for rest in _modified(child))

@@ -40,10 +40,12 @@ def examine(questionnaire: Questionnaire, response: Json, now: datetime) -> tupl
         return issues, None
     try:
         context = read_response(questionnaire, response, now)
+        return [*issues, *context_issues(context)], context
     except FhirPathError as fault:
         text = f"Whether a question is shown cannot be told: {fault}"
-        return [*issues, error(IssueType.EXCEPTION, text, "QuestionnaireResponse", Detail.EXPRESSION_FAILED)], None
-    return [*issues, *context_issues(context)], context
+    except RecursionError:
+        text = "Questions or variables of the Questionnaire depend on each other in too long a chain."
+    return [*issues, error(IssueType.EXCEPTION, text, "QuestionnaireResponse", Detail.EXPRESSION_FAILED)], None
 
 
 def context_issues(context: ResponseContext) -> list[Issue]:

@@ -188,6 +188,31 @@ def test_an_exclusive_option_beside_another_does_not_hide_it(client: FlaskClient
     assert (_level(observation), "U10" in _fired(observation)) == ("urgent", True)
 
 
+def test_a_danger_sign_that_stands_twice_is_seen(client: FlaskClient, make_response: MakeResponse) -> None:
+    danger = {"valueCoding": {"system": "http://snomed.info/sct", "code": "249489001", "display": "Choking"}}
+    observation = _call(client, "$assess", answer_with(make_response("case-01"), "danger-signs", danger, danger)).json
+    assert (_level(observation), "U10" in _fired(observation)) == ("urgent", True)
+
+
+@pytest.mark.parametrize("operation", ["$validate", "$extract"])
+def test_questions_that_depend_on_each_other_in_a_long_chain_are_told(client: FlaskClient, operation: str) -> None:
+    number = 1000
+    items = [
+        {
+            "linkId": f"q{one}",
+            "type": "boolean",
+            "enableWhen": [{"question": f"q{one + 1}", "operator": "exists", "answerBoolean": True}],
+        }
+        for one in range(number)
+    ]
+    asked = {**INLINE, "item": [*items, {"linkId": f"q{number}", "type": "boolean"}]}
+    told = [{"linkId": f"q{one}", "answer": [{"valueBoolean": True}]} for one in range(number + 1)]
+    name = "resource" if operation == "$validate" else "questionnaire-response"
+    answer = _call(client, operation, _parameters(**{name: {**_pulse(1), "item": told}, "questionnaire": asked}))
+    assert answer.status_code == (200 if operation == "$validate" else 422)
+    assert "too long a chain" in issues_of(answer)[0]["details"]["text"]
+
+
 def test_assess_takes_no_questionnaire_along(client: FlaskClient) -> None:
     answer = _call(client, "$assess", _parameters(questionnaire_response=_pulse(70), questionnaire=INLINE))
     assert answer.status_code == 422

@@ -357,6 +357,19 @@ def test_data_from_the_server_when_it_may_be_asked(with_server: Callable[[FakeSe
     ]
 
 
+@pytest.mark.parametrize(
+    "subject", ["https://other.example/fhir/Patient/1", "urn:uuid:9f86d081-884c-4d63-a1a2-0a9f1f3a7e11"]
+)
+def test_the_server_is_not_asked_about_a_patient_of_another(
+    with_server: Callable[[FakeServer], FlaskClient], subject: str
+) -> None:
+    server = FakeServer({})
+    sent = (context("patient", patient()), {"name": "local", "valueBoolean": True})
+    answer = post(with_server(server), parameters(*sent, subject={"reference": subject}))
+    assert (answer.status_code, server.asked) == (200, [])
+    assert "was not asked" in part(answer, "issues")["issue"][0]["details"]["text"]
+
+
 def test_the_server_is_not_asked_unless_the_call_says_so(with_server: Callable[[FakeServer], FlaskClient]) -> None:
     server = FakeServer({})
     post(with_server(server), parameters(context("patient", patient())))
@@ -439,6 +452,17 @@ def test_a_questionnaire_sent_along_reads_its_subject_alone(
         (parameters({"name": "questionnaire", "resource": INLINE}, {"name": "context"}), 400),
         (parameters({"name": "questionnaire", "resource": INLINE}, context("patient", patient(nonsense=1))), 400),
         (parameters({"name": "questionnaire", "resource": INLINE}, context("patient", patient(id="2"))), 422),
+        (
+            parameters({"name": "questionnaire", "resource": INLINE}, context("patient", patient(), patient(id="2"))),
+            422,
+        ),
+        (
+            parameters(
+                {"name": "questionnaire", "resource": INLINE},
+                context("patient", condition("2", concept(SCT, "86044005"))),
+            ),
+            422,
+        ),
         (parameters({"name": "dataEndpoint", "valueUri": "https://elsewhere.example"}), 422),
         (parameters({"name": "identifier", "valueIdentifier": {"value": "x"}}), 422),
         (parameters({"name": "questionnaire", "resource": INLINE}, subject={"display": "Jane"}), 400),

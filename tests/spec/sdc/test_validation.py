@@ -262,6 +262,10 @@ def test_a_broken_expression_of_the_questionnaire_is_one_issue() -> None:
         ({"resourceType": "QuestionnaireResponse"}, "QuestionnaireResponse.status"),
         ({"resourceType": "QuestionnaireResponse", "status": "done"}, "QuestionnaireResponse.status"),
         (response(modifierExtension=[{"url": "urn:x"}]), "QuestionnaireResponse.modifierExtension"),
+        (
+            response({"linkId": "q", "answer": [{"valueBoolean": True, "modifierExtension": [{"url": "urn:x"}]}]}),
+            "QuestionnaireResponse.item[0].answer[0].modifierExtension",
+        ),
     ],
 )
 def test_a_wrong_shape_is_told_before_anything_else(body: dict[str, Any], place: str) -> None:
