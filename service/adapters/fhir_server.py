@@ -88,9 +88,10 @@ _HEADERS: Final = {
 
 def _has_port(parts: SplitResult) -> bool:
     try:
-        return parts.port != 0
+        _ = parts.port
     except ValueError:
         return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:

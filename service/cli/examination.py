@@ -87,8 +87,11 @@ class _Examination:
         return "as written"
 
     def remove(self) -> str:
-        self._find_untold()
         left = []
+        try:
+            self._find_untold()
+        except Failed as fault:
+            left.append(f"what could not be looked for ({fault})")
         for location in reversed(self.made):
             if self._send("DELETE", location).status not in (200, 202, 204):
                 left.append(location)
@@ -99,10 +102,7 @@ class _Examination:
     def _find_untold(self) -> None:
         """Adds what was made although the server never said where: its answer was lost, or was none."""
         for kind in ("Patient", "QuestionnaireResponse", "Observation"):
-            try:
-                answer = self._send("GET", f"{kind}?{token_query('_tag', _SYSTEM, self.tag)}", headers=_NOT_CACHED)
-            except Failed:
-                continue
+            answer = self._send("GET", f"{kind}?{token_query('_tag', _SYSTEM, self.tag)}", headers=_NOT_CACHED)
             for entry in objects_in((answer.body or {}).get("entry")):
                 resource = entry.get("resource")
                 # A server that knows no _tag answers with everybody's resources.

@@ -43,7 +43,7 @@ def populate(
         settings = read_settings()
         population = bootstrap.population(settings)
         named = (request.questionnaire, request.canonical, (request.partial or {}).get("questionnaire"))
-        if questionnaire is None and (page is not None or not any(named)):
+        if questionnaire is None and (page is not None or all(one is None for one in named)):
             request = replace(
                 request, questionnaire=None, canonical=page or _only_page(bootstrap.published_packs(settings))
             )

@@ -22,8 +22,8 @@ from service.packs import PackInvalid
 from service.packs.loader import find_pages
 
 DEFAULT_RATE = "600 per minute"
-# https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
+# https://www.rfc-editor.org/rfc/rfc6750#section-2.1
 _BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, symmetric signatures
 _KEY_BYTES = (24, 64)

@@ -35,7 +35,7 @@ def check_pack(pack: Pack) -> list[Issue]:
     Each artifact and each resource that a template gives for sample answers passes its fhir.resources R4B model and
     the invariants that those models leave out; every linkId in an expression or enableWhen is one of the page's.
     """
-    issues = [issue for artifact in pack.artifacts for issue in model_issues(artifact)]
+    issues = [issue for one in pack.artifacts for issue in (*model_issues(one), *_state_issues(one))]
     issues.extend(unsupported_features(pack.questionnaire.definition))
     issues.extend(form_issues(pack.questionnaire))
     issues.extend(_identity_issues(pack))
@@ -52,6 +52,9 @@ def _identity_issues(pack: Pack) -> Iterator[Issue]:
     if identity != pack.name:
         text = f"The Questionnaire's id is '{identity}', but its folder is '{pack.name}'. Make them one."
         yield error(IssueType.VALUE, text, "Questionnaire.id")
+    if "|" in pack.version:
+        text = "A version holds no '|', which parts it from the url in a canonical."
+        yield error(IssueType.VALUE, text, "Questionnaire.version")
     seen: set[tuple[str, str]] = set()
     for artifact in pack.artifacts:
         kind = artifact["resourceType"]
@@ -171,6 +174,8 @@ def invariant_issues(resource: Json) -> Iterator[Issue]:
 
 
 _STATES: Final = {
+    ("Questionnaire", "status"): "publication-status",
+    ("PlanDefinition", "status"): "publication-status",
     ("Observation", "status"): "observation-status",
     ("Condition", "clinicalStatus"): "condition-clinical",
     ("Condition", "verificationStatus"): "condition-ver-status",

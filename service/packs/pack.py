@@ -87,9 +87,6 @@ class Pack:
         return self._editions[found]
 
 
-_STATUSES: Final = ("draft", "active", "retired", "unknown")
-
-
 def assemble_pack(name: str, artifacts: Sequence[Json]) -> Pack:
     """The pack of a page's resources: exactly one Questionnaire and one PlanDefinition, and any terminology.
 
@@ -99,12 +96,6 @@ def assemble_pack(name: str, artifacts: Sequence[Json]) -> Pack:
     missing = [field for field in ("url", "version", "status") if not questionnaire_json.get(field)]
     if missing:
         raise PackInvalid([error(IssueType.REQUIRED, f"The page needs {', '.join(missing)}.", "Questionnaire")])
-    if "|" in questionnaire_json["version"]:
-        text = "A version holds no '|', which parts it from the url in a canonical."
-        raise PackInvalid([error(IssueType.VALUE, text, "Questionnaire.version")])
-    if questionnaire_json["status"] not in _STATUSES:
-        text = f"The status is one of {', '.join(_STATUSES)}."
-        raise PackInvalid([error(IssueType.CODE_INVALID, text, "Questionnaire.status")])
     terminology = Terminology.of(artifacts)
     questionnaire = compile_questionnaire(questionnaire_json, terminology)
     plan = compile_plan(_only(artifacts, "PlanDefinition"), questionnaire, terminology)

@@ -26,8 +26,9 @@ RESPONSE_TYPE: Final = "QuestionnaireResponse"
 LookBack = Callable[[Pack, Json], tuple[Json, ...]]
 """Finds the earlier responses that facts of a response to a page read, the newest authored first."""
 
-# Faults that leave every answer legible: what is missing is not assessed, and what is hidden or combined amiss is read
-# by the rules of the page. Any other fault could hide a danger sign, so nothing is concluded from such a response.
+# Faults that leave every answer legible: what is missing is not assessed, what stands twice is said once, and what is
+# hidden or combined amiss is read by the rules of the page. Any other fault could hide a danger sign, so nothing is
+# concluded from such a response.
 _LEGIBLE: Final = frozenset(
     {
         Detail.REQUIRED_MISSING,
@@ -40,7 +41,7 @@ _LEGIBLE: Final = frozenset(
 )
 
 # Faults that leave what each answer says as it is: extraction copies answers, and concludes nothing from those that
-# are missing, given twice, or of a value set that is not at hand.
+# are missing, or of a value set that is not at hand.
 _EXTRACTABLE: Final = _LEGIBLE | {
     Detail.VALUE_SET_UNRESOLVED,
     Detail.TOO_FEW_ANSWERS,

@@ -163,7 +163,7 @@ def _check_subject(subject: Json | None, named: dict[str, list[Json]]) -> None:
     if len(patients) > 1 or any(one["resourceType"] != "Patient" for one in patients):
         text = "The launch context 'patient' takes one Patient, whose answers these are."
         raise Invalid([error(IssueType.VALUE, text, "Parameters.parameter", Detail.INVALID_VALUE)])
-    for patient in named.get(_PATIENT, []):
+    for patient in patients:
         if "id" in patient and "/" in reference:
             path = reference.partition("/_history")[0]
             if path.rpartition("Patient/")[2] != patient["id"]:

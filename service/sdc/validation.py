@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from service.errors import Detail, Issue, IssueType, Severity, error
+from service.fhir.elements import canonical, split_canonical
 from service.fhir.json import Json
 from service.fhir.primitives import instant
 from service.fhir.translation import translations
@@ -80,7 +81,7 @@ def _publication_issues(questionnaire: Questionnaire, response: Json) -> Iterato
         yield _warning(IssueType.BUSINESS_RULE, text, place, Detail.NOT_ACTIVE)
     named = response.get("questionnaire")
     if named is not None and not _is_named(questionnaire.definition, named):
-        text = f"The response names '{named}', but is judged by '{_canonical(questionnaire.definition)}'."
+        text = f"The response names '{named}', but is judged by '{canonical(questionnaire.definition)}'."
         yield _warning(IssueType.BUSINESS_RULE, text, place, Detail.OTHER_QUESTIONNAIRE)
     authored = response.get("authored")
     period = questionnaire.definition.get("effectivePeriod", {})
@@ -94,14 +95,12 @@ def _publication_issues(questionnaire: Questionnaire, response: Json) -> Iterato
             yield _warning(IssueType.BUSINESS_RULE, text, place, Detail.NOT_IN_EFFECT)
 
 
-def _is_named(definition: Json, canonical: str) -> bool:
-    """Whether `canonical` may mean the Questionnaire `definition`: what either leaves open contradicts nothing."""
-    url, _, version = canonical.partition("|")
-    return definition.get("url", url) == url and (not version or definition.get("version", version) == version)
-
-
-def _canonical(definition: Json) -> str:
-    return "|".join(definition[name] for name in ("url", "version") if name in definition)
+def _is_named(definition: Json, named: str) -> bool:
+    """Whether the canonical `named` may mean the Questionnaire: what either leaves open contradicts nothing."""
+    if "url" not in definition:
+        return True
+    url, version = split_canonical(named)
+    return definition["url"] == url and version in (None, definition.get("version", version))
 
 
 def _authored_issues(context: ResponseContext) -> Iterator[Issue]:

@@ -68,7 +68,7 @@ def register_languages(app: Flask) -> None:
     def remember(answer: Response) -> Response:
         chosen = _choice() if request.blueprint in _FOR_PEOPLE else None
         if chosen is not None and request.cookies.get(CHOICE) != chosen:
-            set_session_cookie(answer, CHOICE, chosen, f"{request.script_root}/")
+            set_session_cookie(answer, CHOICE, chosen, "/")
         return answer
 
 

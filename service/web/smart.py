@@ -95,7 +95,7 @@ def _here(site: Site, endpoint: str) -> str:
 
 def _with_cookie(answer: ResponseReturnValue, value: str) -> Response:
     made = make_response(answer)
-    set_session_cookie(made, COOKIE, value, f"{request.script_root}/")
+    set_session_cookie(made, COOKIE, value, "/")
     return made
 
 

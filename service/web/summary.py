@@ -101,7 +101,7 @@ def opened_summary(site: Site, arrival: Arrival, response_id: str) -> ResponseRe
     key = site.new_key()
     site.visit_store.keep_visit(visit_id(key), visit, site.clock())
     answer = make_response(redirect(url_for("summary.summary", response_id=response_id), 303))
-    set_session_cookie(answer, COOKIE, key, f"{request.script_root}/responses")
+    set_session_cookie(answer, COOKIE, key, "/responses")
     return answer
 
 

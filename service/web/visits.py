@@ -278,7 +278,7 @@ def _result_address(response_id: str, key: str) -> str:
 def _opening_result(answer: ResponseReturnValue, response_id: str, key: str) -> Response:
     """The answer, with the key of the form as that of its result, for the rest of the browser session."""
     made = make_response(answer)
-    set_session_cookie(made, COOKIE, key, url_for("result.result", response_id=response_id))
+    set_session_cookie(made, COOKIE, key, f"/responses/{response_id}")
     return made
 
 
@@ -301,7 +301,7 @@ def with_cookie(answer: ResponseReturnValue, page: str, key: str) -> Response:
     """The answer, with the key for the rest of the browser session."""
     made = make_response(answer)
     if request.cookies.get(COOKIE) != key:
-        set_session_cookie(made, COOKIE, key, url_for("form.begin", page=page))
+        set_session_cookie(made, COOKIE, key, f"/forms/{page}")
     return made
 
 

@@ -198,6 +198,12 @@ def test_pack_check_compares_with_no_folder_that_has_no_page(tmp_path: Path) -> 
     assert (result.exit_code, "There is no page in" in result.stderr) == (1, True)
 
 
+def test_a_host_that_is_no_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMPTOM_INTAKE_ALLOW_OPEN_ON_NETWORK", "true")
+    result = _run("serve", "--host", "no host")
+    assert (result.exit_code, "Cannot listen on 'no host'" in result.stderr) == (1, True)
+
+
 def test_two_pages_with_one_canonical_are_not_served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(shipped_pages() / PAGE, tmp_path / "copy")) / "questionnaire.json"
     questionnaire = json.loads(copy.read_text(encoding="utf-8"))

@@ -28,6 +28,8 @@ class FakeServer:
     ) -> Answer:
         if "reach" in self.lacks:
             raise Unreachable("the connection was refused")
+        if "searches" in self.lacks and "?" in path:
+            raise AnswerLost("the connection was reset")
         kind = path.partition("?")[0]
         match method, kind:
             case "GET", "metadata":
@@ -140,6 +142,14 @@ def test_what_the_server_did_not_tell_of_is_removed_and_nobody_elses(lacks: str)
     server.resources |= others
     examine(server, lambda: "tag")
     assert server.resources == others
+
+
+def test_what_cannot_be_looked_for_is_told_and_the_rest_removed() -> None:
+    server = FakeServer("searches")
+    findings = examine(server, lambda: "tag")
+    assert [one.check for one in findings if not one.passed] == ["search by _tag", "delete"]
+    assert "could not be looked for" in findings[-1].detail
+    assert server.resources == {}
 
 
 def test_who_ends_it_early_finds_nothing_there() -> None:

@@ -54,6 +54,16 @@ def test_earlier_versions_are_compiled_from_what_was_remembered(caplog: pytest.L
     assert f"{PAGE.url}|0.7.0" in caplog.text
 
 
+def test_a_version_that_a_stricter_gate_would_refuse_is_still_found() -> None:
+    changed = {"version": "0.9.0", "status": "bogus"}
+    artifacts = tuple(
+        {**artifact, **changed} if artifact["resourceType"] == "Questionnaire" else artifact
+        for artifact in PAGE.artifacts
+    )
+    library = Library.of([PAGE], [RememberedPack(PAGE.name, PAGE.url, "0.9.0", artifacts)])
+    assert library.resolve(f"{PAGE.url}|0.9.0") is not None
+
+
 def test_versions_are_ordered_by_their_numbers() -> None:
     versions = ["1.10", "1.9", "1.9.1", "2.0.0", "0.1"]
     assert sorted(versions, key=version_order) == ["0.1", "1.9", "1.9.1", "1.10", "2.0.0"]
